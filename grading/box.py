@@ -1,0 +1,226 @@
+"""What a box shows to the process in it, as a command line.
+
+Inside, everything of ours lies under /box, so that no path of the grading machine shows. Nothing of the
+repository is there: no solutions, no checks, no gradebook, no environment variables.
+"""
+
+import functools
+import json
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from grading.errors import SandboxError
+
+RUNGS = ("bubblewrap", "none")
+HOME = "/home/learner"
+INSIDE = "/box"
+OUR_PACKAGES = ("course_lib", "grading")  # masked where an installation put them beside third-party packages
+FIRST_UID = 2_000_000  # far from any real user; one id a grader process, because process limits count by id
+SCRATCH_MB = 256
+SHARE_PREFIX = "see-"
+SHARE_MB, SHARE_FILES = 32, 200
+
+# Runs inside the box, before any of the learner's code. Limits lowered here cannot be raised again.
+LAUNCHER = """
+import json, resource, runpy, sys
+for name, value in json.loads(sys.argv[1]).items():
+    resource.setrlimit(getattr(resource, name), (value, value))
+sys.argv = sys.argv[2:]
+if sys.argv[0].endswith(".py"):
+    runpy.run_path(sys.argv[0], run_name="__main__")
+else:
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+@dataclass(frozen=True)
+class Box:
+    """What one boxed process may see and use.
+
+    Args:
+        share: a private folder that both sides see, at the same path; for sockets.
+        edition: the folder with course_lib; None for the self-test.
+        memory_mb: for one process (allocations fail) and for all together (the box is killed).
+        processes: processes and threads together.
+    """
+
+    share: Path
+    edition: Path | None = None
+    memory_mb: int = 3000
+    processes: int = 64
+    file_mb: int = 64
+    open_files: int = 256
+
+    @property
+    def rlimits(self) -> dict[str, int]:
+        # RLIMIT_DATA counts private writable memory; RLIMIT_AS would count torch's libraries, too.
+        return {
+            "RLIMIT_CORE": 0,
+            "RLIMIT_DATA": self.memory_mb << 20,
+            "RLIMIT_FSIZE": self.file_mb << 20,
+            "RLIMIT_NOFILE": self.open_files,
+            "RLIMIT_NPROC": self.processes,
+        }
+
+
+def box_uid() -> int | None:
+    """The user id a box runs as, when root starts it; None when it runs as the user who grades."""
+    return FIRST_UID + os.getpid() if os.geteuid() == 0 else None
+
+
+def new_share() -> Path:
+    """A private folder for sockets, with a path so short that five socket names still fit in 107 bytes."""
+    parent = "/tmp" if os.access("/tmp", os.W_OK) else None
+    share = Path(tempfile.mkdtemp(prefix=f"{SHARE_PREFIX}{os.getpid()}-", dir=parent))
+    uid = box_uid()
+    if uid is not None:
+        os.chown(share, uid, uid)
+    return share
+
+
+def sweep() -> None:
+    """Remove the shared folders of graders that were killed before they could."""
+    for folder in Path("/tmp").glob(f"{SHARE_PREFIX}*-*"):
+        owner = folder.name.removeprefix(SHARE_PREFIX).split("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)) and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def command(rung: str, box: Box, module: str, arguments: Sequence[str] = ()) -> list[str]:
+    """The command line that runs a Python module in a box."""
+    limits = box.rlimits
+    if rung == "none":
+        del limits["RLIMIT_NPROC"]  # it counts everything this user runs
+        return [sys.executable, "-s", "-P", "-c", LAUNCHER, json.dumps(limits), module, *arguments]
+    uid = box_uid()
+    line = [_tool("bwrap"), "--die-with-parent", "--new-session", "--clearenv"]
+    line += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    if uid is None:
+        line += ["--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
+    else:
+        # Kept for one step: setpriv gives them up, with everything else, before Python starts.
+        line += ["--cap-drop", "ALL"]
+        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
+            line += ["--cap-add", capability]
+    line += _files(box, with_setpriv=uid is not None)
+    for name, value in environment(box).items():
+        line += ["--setenv", name, value]
+    line += ["--chdir", HOME, "--"]
+    if uid is not None:
+        line += [_tool("setpriv"), "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
+        line += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+    line += [f"{INSIDE}/python/bin/python3", "-s", "-P", "-c", LAUNCHER, json.dumps(limits)]
+    return [*line, module, *arguments]
+
+
+def environment(box: Box, rung: str = "bubblewrap") -> dict[str, str]:
+    """All of a boxed process's environment. One thread: graders run side by side, sums keep their order."""
+    common = {
+        "LANG": "C.UTF-8",
+        "USER": "learner",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    if rung == "none":
+        home = str(box.share)
+        return {**common, "HOME": home, "TMPDIR": home, "PYTHONPATH": str(box.edition or "")}
+    inside = [f"{INSIDE}/edition"] * (box.edition is not None)
+    inside += [f"{INSIDE}/site-{n}" for n in range(len(_site_folders()))]
+    return {
+        **common,
+        "HOME": HOME,
+        "TMPDIR": "/tmp",
+        "PYTHONHOME": f"{INSIDE}/python",
+        "LD_LIBRARY_PATH": f"{INSIDE}/python/lib",
+        "PYTHONPATH": ":".join(inside),
+    }
+
+
+def _files(box: Box, with_setpriv: bool) -> list[str]:
+    """The allow-list. Later arguments are laid over earlier ones."""
+    binds: list[tuple[str, str]] = []
+    links: list[str] = []
+    for folder in ("/usr/lib", "/usr/lib64", "/lib", "/lib64"):
+        if os.path.islink(folder):
+            links += ["--symlink", os.readlink(folder), folder]
+        elif os.path.isdir(folder):
+            binds.append((folder, folder))
+    binds += [
+        (name, name) for name in ("/etc/ld.so.cache", "/sys/devices/system/cpu") if os.path.exists(name)
+    ]
+    if with_setpriv:
+        binds.append((_tool("setpriv"), _tool("setpriv")))
+    binds += _interpreter()
+    binds += [(folder, f"{INSIDE}/site-{n}") for n, folder in enumerate(_site_folders())]
+    if box.edition is not None:
+        binds.append((str(box.edition.resolve()), f"{INSIDE}/edition"))
+
+    line: list[str] = []
+    # bubblewrap makes missing parents for their owner only; the learner's uid has to pass through them.
+    made = {"/", "/proc", "/dev", "/tmp"}
+    for _, target in binds:
+        for parent in reversed(Path(target).parents):
+            if str(parent) not in made:
+                made.add(str(parent))
+                line += ["--perms", "0755", "--dir", str(parent)]
+    for source, target in binds:
+        line += ["--ro-bind", source, target]
+    line += links
+    for source, target in binds:
+        for masked in OUR_PACKAGES:
+            if target.startswith(f"{INSIDE}/site-") and os.path.isdir(f"{source}/{masked}"):
+                line += ["--tmpfs", f"{target}/{masked}", "--remount-ro", f"{target}/{masked}"]
+    scratch = str(SCRATCH_MB << 20)
+    line += ["--proc", "/proc", "--dev", "/dev"]
+    line += ["--perms", "1777", "--size", scratch, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+    line += ["--perms", "1777", "--size", scratch, "--tmpfs", "/tmp"]
+    line += ["--perms", "0755", "--dir", "/home", "--perms", "0777", "--size", scratch, "--tmpfs", HOME]
+    line += ["--bind", str(box.share), str(box.share), "--remount-ro", "/"]
+    return line
+
+
+@functools.cache
+def _interpreter() -> list[tuple[str, str]]:
+    """What of this interpreter a box needs: the program, its library and its standard library."""
+    there = f"{INSIDE}/python"
+    version = f"python{sysconfig.get_python_version()}"
+    binds = [(os.path.realpath(sys.executable), f"{there}/bin/python3")]
+    if sys.base_prefix in ("/usr", "/usr/local"):
+        binds.append((sysconfig.get_path("stdlib"), f"{there}/lib/{version}"))
+        library = str(sysconfig.get_config_var("INSTSONAME") or "")
+        full = os.path.join(str(sysconfig.get_config_var("LIBDIR")), library)
+        if ".so" in library and os.path.isfile(full):
+            binds.append((full, f"{there}/lib/{library}"))
+    else:
+        # pyenv, uv, conda: other libraries that extension modules need lie beside the standard library.
+        binds.append((f"{sys.base_prefix}/lib", f"{there}/lib"))
+    return binds
+
+
+@functools.cache
+def _site_folders() -> list[str]:
+    """Where third-party packages are installed for this interpreter."""
+    folders = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages") and os.path.isdir(p)]
+    return list(dict.fromkeys(os.path.realpath(folder) for folder in folders))
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name) or shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin")
+    if found is None:
+        package = {"bwrap": "bubblewrap", "setpriv": "util-linux"}[name]
+        raise SandboxError(
+            f"there is no sandbox to run strangers' code in: {name} is missing; install it "
+            f"(apt install {package}), or say --sandbox none if you trust every submission."
+        )
+    return os.path.realpath(found)

@@ -1,0 +1,317 @@
+"""One boxed kernel, and papermill running a notebook's cells in it.
+
+papermill and jupyter_client drive the kernel by its name, KERNEL; a kernel provisioner puts the box around
+it. The same kernel stays alive after the last cell, to be asked questions.
+
+What cells print or show is not read: the client does not subscribe to the kernel's output channel. No mark
+depends on an output, so none can cost memory, forge a result, or lose a mark. How a cell ended is told by its
+execute reply, which is bounded in size and not believed any further.
+"""
+
+import contextlib
+import os
+import queue
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any, Literal
+
+import nbformat
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import KernelManager
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, papermill_engines
+from traitlets import Dict, List, Unicode
+
+from grading.box import Box, new_share
+from grading.errors import SandboxError
+from grading.sandbox import Boxed, wait_until
+
+KERNEL = "course-sandbox"
+START_S = 60.0  # a machine may be busy; a kernel that is not ready by then is our failure, never a mark
+GRACE_S = 2.0  # between an interrupt and the end of the box
+REPLY_CAP_BYTES = 8 << 20
+
+Status = Literal["ok", "raised", "slow", "dead"]
+
+
+@dataclass(frozen=True)
+class CellEnd:
+    """How one cell ended.
+
+    Args:
+        status: "slow" ran over its time and could be interrupted; "dead" took the kernel with it.
+        kind: for "raised", the exception's class name; for "dead", why, as the middle of a sentence.
+        message: for "raised", the exception's text. A stranger's text, at most 400 characters.
+    """
+
+    status: Status
+    kind: str = ""
+    message: str = ""
+
+
+class KernelDied(Exception):
+    """The kernel died, or had to be ended, while it was running something."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class BoxedProvisioner(LocalProvisioner):
+    """Starts a kernel in a box, for whoever drives kernels through jupyter_client.
+
+    Configured by the kernel spec: `rung`, the fields of `box.Box` as `box`, `descriptors` to hand over.
+    """
+
+    rung = Unicode("bubblewrap", config=True)
+    box = Dict(config=True)
+    descriptors: List[int] = List(config=True)
+    boxed: Boxed | None = None
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        connection_file = Path(cmd[-1])
+        box = Box(**{**self.box, "share": connection_file.parent})
+        uid = os.stat(box.share).st_uid
+        if uid != os.geteuid():
+            os.chown(connection_file, uid, uid)
+        self.boxed = Boxed(self.rung, box, cmd[0], cmd[1:], descriptors=self.descriptors)
+        self.process = self.boxed.process
+        self.pid = self.boxed.process.pid
+        return self.connection_info
+
+    async def kill(self, restart: bool = False) -> None:
+        if self.boxed is not None:
+            self.boxed.kill()
+
+    async def terminate(self, restart: bool = False) -> None:
+        await self.kill()
+
+
+class _SpecManager(KernelSpecManager):
+    """Knows one kernel more than those that are installed."""
+
+    spec = KernelSpec()
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return self.spec if kernel_name == KERNEL else super().get_kernel_spec(kernel_name)
+
+
+class Kernel:
+    """A live kernel in a box of its own.
+
+    Raises:
+        SandboxError: it does not start. Never the learner's fault: nothing of theirs has run yet.
+    """
+
+    def __init__(self, edition: Path, memory_mb: int, rung: str) -> None:
+        self.share = new_share()
+        self.rung = rung
+        self.memory_mb = memory_mb
+        specs = _SpecManager()
+        arguments = ["--HistoryManager.enabled=False", "--IPKernelApp.capture_fd_output=False", "--quiet"]
+        # Questions travel over a pair of sockets that has no name: nothing in the box can be there first.
+        self.questions, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.inside_descriptor = inside.fileno()
+        config = {
+            "rung": rung,
+            "box": {"edition": edition, "memory_mb": memory_mb},
+            "descriptors": [self.inside_descriptor],
+        }
+        specs.spec = KernelSpec(
+            argv=["ipykernel_launcher", *arguments, "-f", "{connection_file}"],
+            display_name="course",
+            language="python",
+            interrupt_mode="message",
+            metadata={"kernel_provisioner": {"provisioner_name": KERNEL, "config": config}},
+        )
+        self.manager = KernelManager(
+            kernel_name=KERNEL,
+            kernel_spec_manager=specs,
+            transport="ipc",
+            connection_file=str(self.share / "k.json"),
+        )
+        self._client: BlockingKernelClient | None = None
+        try:
+            self.manager.start_kernel()
+            self._connect()
+        except SandboxError:
+            self.close()
+            raise
+        except Exception as problem:
+            said = self.boxed.first_error() if self.boxed else ""
+            self.close()
+            raise SandboxError(f"the kernel does not start in its sandbox: {said or problem}") from problem
+        finally:
+            inside.close()
+
+    @property
+    def boxed(self) -> Boxed | None:
+        provisioner = self.manager.provisioner
+        return provisioner.boxed if isinstance(provisioner, BoxedProvisioner) else None
+
+    @property
+    def alive(self) -> bool:
+        return self.boxed is not None and self.boxed.alive
+
+    @property
+    def why_dead(self) -> str:
+        """The middle of a sentence: "its kernel died" or what it was ended for."""
+        killed_for = self.boxed.killed_for if self.boxed else None
+        return killed_for or "its process ended"
+
+    def send(self, source: str) -> str:
+        """Start running source without waiting. Returns the request's id."""
+        assert self._client is not None
+        return str(self._client.execute(source, allow_stdin=False, stop_on_error=False))
+
+    def run(self, source: str, seconds: float) -> CellEnd:
+        """Run one cell. Comes back after at most `seconds` and a grace period, whatever the cell does."""
+        request = self.send(source)
+        end = self._reply(request, seconds)
+        if end is not None:
+            return end
+        if self.alive:
+            with contextlib.suppress(Exception):  # a kernel that dies just now is handled below
+                self.manager.interrupt_kernel()
+            end = self._reply(request, GRACE_S)
+            if end is not None and end.status != "dead":
+                return CellEnd("slow")
+            if end is None:
+                self.kill()
+                return CellEnd("dead", f"it ran longer than {seconds:g} seconds and could not be interrupted")
+        return end or CellEnd("dead", self.why_dead)
+
+    def has_ended(self, request: str) -> bool:
+        """Whether what `send` started is over, by itself or with the kernel."""
+        return not self.alive or self._receive(request, 0.0) is not None
+
+    def kill(self) -> None:
+        if self.boxed is not None:
+            self.boxed.kill()
+
+    def close(self) -> None:
+        """End the kernel, everything it started, and what was set up for it."""
+        self.kill()
+        self.questions.close()
+        if self._client is not None:
+            self._client.stop_channels()
+        self.manager.cleanup_resources()
+        shutil.rmtree(self.share, ignore_errors=True)
+
+    def _connect(self) -> None:
+        self.manager.context.linger = 0
+        # Sockets that connect before the kernel has bound its own would wait for a retry.
+        names = [f"{self.manager.ip}-{port}" for port in self.manager.ports]
+        if not wait_until(lambda: all(map(os.path.exists, names)) or not self.alive, START_S):
+            raise SandboxError(f"the kernel was not ready after {START_S:g} seconds.")
+        if not self.alive:
+            raise RuntimeError("it ended at once")
+        self._client = self.manager.client(context=self.manager.context)
+        self._client.allow_stdin = False
+        self._client.start_channels(shell=True, iopub=False, stdin=False, hb=False, control=False)
+        # A larger reply is dropped by ZeroMQ before it takes memory here.
+        self._client.shell_channel.socket.maxmsgsize = REPLY_CAP_BYTES
+        request = self._client.kernel_info()
+        if self._receive(request, START_S) is None:
+            raise SandboxError("the kernel does not answer.")
+
+    def _reply(self, request: str, seconds: float) -> CellEnd | None:
+        content = self._receive(request, seconds)
+        if content is None:
+            return None if self.alive else CellEnd("dead", self.why_dead)
+        payload = content.get("payload")
+        if isinstance(payload, list) and any(
+            isinstance(part, dict) and part.get("source") == "ask_exit" for part in payload
+        ):
+            # exit() and quit(): the kernel is about to leave, and this cell is the reason.
+            self.kill()
+            return CellEnd("dead", "it asked the kernel to exit")
+        if content.get("status") == "ok":
+            return CellEnd("ok")
+        kind, message = str(content.get("ename"))[:80], str(content.get("evalue"))[:400]
+        if kind == "MemoryError" or "can't allocate memory" in message:
+            # What the cell took is still held by its names; nothing after it could run.
+            self.kill()
+            return CellEnd("dead", f"it used more than {self.memory_mb} MB of memory")
+        return CellEnd("raised", kind, message)
+
+    def _receive(self, request: str, seconds: float) -> dict[str, Any] | None:
+        """The content of a reply on the shell channel; None when time is over or the kernel is gone."""
+        assert self._client is not None
+        deadline = time.monotonic() + seconds
+        while True:
+            alive = self.alive  # before the poll: the last words of a kernel that just left still count
+            left = deadline - time.monotonic()
+            try:
+                message = self._client.shell_channel.get_msg(timeout=min(max(left, 0.0), 0.05))
+                content, parent = message["content"], message["parent_header"]
+                if parent.get("msg_id") == request and isinstance(content, dict):
+                    return content
+            except queue.Empty:
+                if not alive or left <= 0:
+                    return None
+            except Exception:  # forged, unsigned or malformed: not an answer
+                if left <= 0:
+                    return None
+
+
+# -- papermill -------------------------------------------------------------------------------------------
+
+
+class _Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill ships no types
+    """papermill's walk over the cells, with a kernel that is already there and outlives it."""
+
+    def __init__(self, manager: Any, run_cell: Callable[[int, str], None]) -> None:
+        super().__init__(manager)
+        self.run_cell = run_cell
+
+    def execute(self, **_: Any) -> Any:
+        self.papermill_execute_cells()
+        return self.nb
+
+    def execute_cell(self, cell: Any, cell_index: int, *_: Any, **__: Any) -> Any:
+        if cell.cell_type == "code" and cell.source.strip():
+            self.run_cell(cell_index, cell.source)
+        return cell
+
+
+class _Engine(NBClientEngine):  # type: ignore[misc]
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, run_cell: Callable[[int, str], None] | None = None, **_: Any
+    ) -> None:
+        assert kernel_name == KERNEL
+        assert run_cell is not None
+        _Client(nb_man, run_cell).execute()
+
+
+def run_cells(cells: list[dict[str, Any]], run_cell: Callable[[int, str], None]) -> None:
+    """Let papermill walk over a notebook's cells.
+
+    Args:
+        cells: with cell_type and source; nothing else of them is used, metadata and outputs least of all.
+        run_cell: (place, source) of each code cell that is not empty. What it raises ends the walk.
+    """
+    bare = [{"cell_type": one["cell_type"], "source": one["source"], "metadata": {}} for one in cells]
+    spec = {"name": KERNEL, "language": "python", "display_name": "course"}
+    metadata = {"kernelspec": spec, "papermill": {}}
+    whole = {"cells": bare, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    notebook = nbformat.from_dict(whole)
+    papermill_engines.execute_notebook_with_engine(
+        KERNEL, notebook, kernel_name=KERNEL, progress_bar=False, run_cell=run_cell
+    )
+
+
+papermill_engines.register(KERNEL, _Engine)
+KernelProvisionerFactory.provisioners[KERNEL] = EntryPoint(
+    KERNEL, "grading.kernel:BoxedProvisioner", KernelProvisionerFactory.GROUP_NAME
+)

@@ -1,0 +1,226 @@
+"""Puts a stranger's process into a box: allow-listed files, no network, no rights, limits that bite.
+
+The rung in use is self-tested before anything is run in it, and recorded in every verdict.
+
+    bubblewrap  the process sees an interpreter, installed packages, its edition of course_lib, and an empty
+                home in memory. Own mount, pid, net, ipc and uts namespaces. Started by root, it runs as a
+                user id of its own, without capabilities; started by anybody else, in a user namespace.
+    none        a plain process with limits. Only when asked for by name.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from grading.box import INSIDE, RUNGS, SHARE_FILES, SHARE_MB, Box, command, environment, new_share
+from grading.errors import SandboxError, UsageError
+
+
+class Boxed:
+    """A running boxed process and everything it started; killed as one.
+
+    Args:
+        rung: "bubblewrap" or "none".
+        output: where the process's own standard output goes; nowhere unless given.
+        descriptors: open files of ours that it gets, under the same numbers.
+    """
+
+    def __init__(
+        self,
+        rung: str,
+        box: Box,
+        module: str,
+        arguments: Sequence[str] = (),
+        output: int | IO[bytes] = subprocess.DEVNULL,
+        descriptors: Sequence[int] = (),
+    ) -> None:
+        self.box = box
+        self.rung = rung
+        self.killed_for: str | None = None
+        line = command(rung, box, module, arguments)
+        # A file, not a pipe: nobody has to read it for the box to go on; RLIMIT_FSIZE bounds it.
+        self.errors = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=self.errors,
+            env=environment(box, rung) if rung == "none" else {},
+            cwd=box.share if rung == "none" else "/",
+            start_new_session=True,
+            pass_fds=tuple(descriptors),
+        )
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._keep_watch, daemon=True)
+        self._watch.start()
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def first_error(self) -> str:
+        """The end of what it wrote to standard error: for our own diagnosis, never for a learner."""
+        self.errors.seek(0)
+        return self.errors.read(1 << 16).decode(errors="replace")[-600:].strip()
+
+    def kill(self) -> None:
+        """End it and everything it started, and come back when all of that is gone. Safe to call twice."""
+        self._ended.set()
+        inside = self._inside()
+        # The first process inside takes all others of its pid namespace with it, whoever started them. The
+        # one outside is left to see that and to end by itself, so that no dead process stays in the table.
+        first = inside if self.rung == "none" else inside[:1]
+        for process in first:
+            _send_kill(process)
+        if self.rung == "none" or not inside or not wait_until(lambda: not self.alive, 2):
+            self.process.kill()
+        self.process.wait()
+        wait_until(lambda: all(map(_gone, inside)), 10)
+        if threading.current_thread() is not self._watch:
+            self._watch.join()
+            self.errors.close()
+
+    def _inside(self) -> list[psutil.Process]:
+        """Everything under the process outside; the first process of the namespace comes first."""
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(self.process.pid).children(recursive=True) if self.alive else []
+        return []
+
+    def _keep_watch(self) -> None:
+        """Kill the box when all its processes together, or its shared folder, hold too much."""
+        while not self._ended.wait(0.1) and self.alive:
+            resident = sum(_resident_mb(process) for process in self._inside())
+            if resident > self.box.memory_mb:
+                self._stop(f"it used more than {self.box.memory_mb} MB of memory")
+            elif _too_much_in(self.box.share):
+                self._stop("it filled a folder that is only there for sockets")
+
+    def _stop(self, reason: str) -> None:
+        self.killed_for = reason
+        self.kill()
+
+
+def _send_kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.Error):
+        process.send_signal(signal.SIGKILL)
+
+
+def _gone(process: psutil.Process) -> bool:
+    """No longer there, or there only as a line in init's list of the dead."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
+
+
+def _resident_mb(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_info().rss) / 2**20
+    except psutil.Error:
+        return 0.0
+
+
+def _too_much_in(folder: Path) -> bool:
+    files, size = 0, 0
+    for parent, folders, names in os.walk(folder):
+        files += len(folders) + len(names)
+        if files > SHARE_FILES:
+            return True
+        for name in names:
+            try:
+                size += os.lstat(os.path.join(parent, name)).st_size
+            except OSError:
+                continue
+    return size > SHARE_MB << 20
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> bool:
+    """Ask a condition again and again, at first often. True once it holds, False when the time is over."""
+    deadline, pause = time.monotonic() + seconds, 0.002
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+    return True
+
+
+# -- self-test -------------------------------------------------------------------------------------------
+
+
+def check(rung: str = "bubblewrap") -> str:
+    """Prove that the rung holds on this machine; once a process. Returns the rung's name.
+
+    Raises:
+        SandboxError: it is not there, does not start, or a promise is not kept; one sentence says which.
+        UsageError: there is no rung of that name.
+    """
+    if rung not in RUNGS:
+        raise UsageError(f"there is no sandbox {rung!r}; known: {', '.join(RUNGS)}.")
+    return _check(rung)
+
+
+@functools.cache
+def _check(rung: str) -> str:
+    if rung == "none":
+        return rung
+    broken = broken_promises(rung)
+    if broken:
+        raise SandboxError(
+            f"the sandbox ({rung}) does not hold here: {'; '.join(broken)}; grade on a machine "
+            "where it does, or say --sandbox none if you trust every submission."
+        )
+    return rung
+
+
+def broken_promises(rung: str) -> list[str]:
+    """Try to break out, in a box of its own. Returns what was possible and should not be."""
+    share = new_share()
+    with (
+        tempfile.TemporaryDirectory(prefix="see-canary-") as outside,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        tempfile.TemporaryFile() as said,
+    ):
+        canary = Path(outside) / "canary"
+        canary.write_text("canary")
+        os.chmod(outside, 0o755)
+        box = Box(share, memory_mb=400, processes=32)
+        facts = {
+            "unreadable": [str(canary), __file__, str(Path.home()), str(Path(__file__).parent.parent)],
+            "unwritable": ["/", INSIDE, f"{INSIDE}/python/lib", f"{INSIDE}/site-0", "/dev", outside],
+            "environment": sorted(environment(box)),
+            "port": server.getsockname()[1],
+            "memory_mb": box.memory_mb,
+            "processes": box.processes,
+            "open_files": box.open_files,
+        }
+        shutil.copyfile(Path(__file__).with_name("probe.py"), share / "probe.py")
+        try:
+            boxed = Boxed(rung, box, str(share / "probe.py"), [json.dumps(facts)], output=said)
+            try:
+                boxed.process.wait(timeout=30)
+                error = boxed.first_error()
+            except subprocess.TimeoutExpired:
+                return ["the self-test did not end within 30 seconds"]
+            finally:
+                boxed.kill()
+        finally:
+            shutil.rmtree(share, ignore_errors=True)
+        said.seek(0)
+        lines = said.read(1 << 16).decode(errors="replace").splitlines()
+        if not lines or not lines[-1].startswith("["):
+            return [f"nothing runs in it ({error.splitlines()[-1] if error else 'it said nothing'})"]
+        return [str(promise) for promise in json.loads(lines[-1])]

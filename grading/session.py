@@ -1,0 +1,139 @@
+"""One submission in a kernel: its cells run once, and again in a fresh kernel whenever the kernel dies.
+
+A cell that raises does not stop the cells after it. A cell that kills or hangs the kernel is left out of the
+next run. When that does not help, because something started earlier kills the kernel later, only cells that
+do nothing but import and define are run: what an exercise needs is there, and what ran wild is not.
+"""
+
+import ast
+import functools
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from grading.ask import NoAnswer
+from grading.kernel import CellEnd, Kernel, KernelDied, run_cells
+from grading.weeks import Limits
+
+CELLS_SHARE = 0.7  # of a submission's time; the rest is kept for the questions
+DEATHS_BEFORE_DEFINITIONS = 3
+DEATHS = 6
+QUESTION_DEATHS = 2
+
+DEFINING = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+class Session:
+    """Keeps a live kernel in which a submission's cells have been run.
+
+    Args:
+        cells: the notebook's cells, with cell_type and source.
+        left_out: places of cells that are not run, such as experiments.
+        edition: the folder with the learner's course_lib.
+        rung: the sandbox.
+    """
+
+    def __init__(
+        self, cells: Sequence[dict[str, Any]], left_out: set[int], edition: Path, limits: Limits, rung: str
+    ) -> None:
+        self.cells = list(cells)
+        self.left_out = left_out
+        self.edition = edition
+        self.limits = limits
+        self.rung = rung
+        self.deadline = time.monotonic() + limits.submission_s
+        self.cells_deadline = time.monotonic() + limits.submission_s * CELLS_SHARE
+        self.ends: dict[int, CellEnd] = {}
+        self.only_definitions = False
+        self.starts = 0
+        self._bad: set[int] = set()
+        self._deaths = 0
+        self._question_deaths = 0
+        self._kernel: Kernel | None = None
+
+    def kernel(self) -> Kernel:
+        """The live kernel; a fresh one, with the cells run, if there is none.
+
+        Raises:
+            NoAnswer: the submission's time is over, or its kernel dies whatever is left out.
+        """
+        if self._kernel is not None and not self._kernel.alive:
+            # It left on its own between two questions: something in it still runs.
+            self.lose()
+        while self._kernel is None:
+            if time.monotonic() > self.deadline:
+                raise NoAnswer(True, f"the submission's {self.limits.submission_s:g} seconds were over")
+            if self._deaths >= DEATHS:
+                raise NoAnswer(False, "the kernel died again and again")
+            kernel = Kernel(self.edition, self.limits.memory_mb, self.rung)
+            self.starts += 1
+            try:
+                run_cells(self.cells, functools.partial(self._run, kernel))
+                self._kernel = kernel
+            except KernelDied:
+                kernel.close()
+                self._deaths += 1
+                if self._deaths == DEATHS_BEFORE_DEFINITIONS:
+                    self.definitions_only()
+            except BaseException:
+                kernel.close()
+                raise
+        return self._kernel
+
+    def lose(self) -> None:
+        """Give the kernel up: it died, or hangs, over a question."""
+        if self._kernel is None:
+            return
+        self._kernel.close()
+        self._kernel = None
+        self._question_deaths += 1
+        if self._question_deaths == QUESTION_DEATHS:
+            self.definitions_only()
+
+    def close(self) -> None:
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+
+    def definitions_only(self) -> None:
+        """From the next kernel on, run only cells that import and define."""
+        # Cells were blamed for what may have been started elsewhere: those that only define get one more try.
+        self.only_definitions = True
+        self._bad.clear()
+
+    def _run(self, kernel: Kernel, place: int, source: str) -> None:
+        if place in self.left_out or place in self._bad:
+            return
+        late = time.monotonic() > self.cells_deadline
+        if (self.only_definitions or late) and not only_defines(source):
+            if late:
+                self.ends.setdefault(place, CellEnd("slow", "late"))
+            return
+        left = (self.deadline if late else self.cells_deadline) - time.monotonic()
+        end = kernel.run(source, max(min(self.limits.cell_s, left), 0.0))
+        if end.status in ("slow", "dead"):
+            self._bad.add(place)
+        if end.status != "ok":
+            self.ends.setdefault(place, end)
+        if end.status == "dead":
+            raise KernelDied(end.kind)
+
+
+def only_defines(source: str) -> bool:
+    """True for a cell of imports, functions, classes and assigned constants: nothing that starts anything."""
+    plain = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith(("%", "!")))
+    try:
+        body = ast.parse(plain).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return all(isinstance(node, DEFINING) or _constant(node) for node in body)
+
+
+def _constant(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+        return False
+    calls = (ast.Call, ast.Await, ast.Yield, ast.YieldFrom)
+    return not any(isinstance(part, calls) for part in ast.walk(node.value))

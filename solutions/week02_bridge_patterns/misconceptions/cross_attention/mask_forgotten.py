@@ -1,0 +1,22 @@
+"""Misconception: The mask is taken and not used.
+
+Tell: Your output does not change when tokens are hidden: visual_mask is an argument that nothing uses.
+Padding and other pictures' tokens would be read like real ones.
+Caught by: hidden_tokens_and_empty_rows, hidden_tokens_reach_nobody,
+a_row_that_sees_nothing_gets_exactly_zero, gradients_are_right_and_finite
+"""
+
+from einops import einsum, rearrange
+
+from course_lib.cross_attention import CrossAttention as Reference
+
+
+class CrossAttention(Reference):
+    def forward(self, text, visual, visual_mask=None):
+        q = rearrange(self.q_proj(text), "b t (h e) -> b h t e", h=self.n_heads)
+        k = rearrange(self.k_proj(visual), "b v (h e) -> b h v e", h=self.n_heads)
+        values = rearrange(self.v_proj(visual), "b v (h e) -> b h v e", h=self.n_heads)
+        scores = einsum(q, k, "b h t e, b h v e -> b h t v") * self.d_head**-0.5
+        read = einsum(scores.softmax(dim=-1), values, "b h t v, b h v e -> b h t e")
+        out = self.out_proj(rearrange(read, "b h t e -> b t (h e)"))
+        return out

@@ -1,0 +1,23 @@
+"""Misconception: The queries are handed on in their own width.
+
+Tell: Your output has the width of the queries: to_text is built and not applied. The language model
+reads tokens of width d_text.
+Caught by: a_picture_becomes_n_queries_tokens, hidden_tokens_are_not_read,
+values_are_those_of_the_definition, queries_are_learned_and_differ,
+queries_hear_each_other_and_the_picture, a_picture_is_a_set_of_its_own, hidden_tokens_reach_no_query,
+a_picture_that_keeps_nothing_adds_nothing
+"""
+
+import torch
+
+from course_lib.qformer import SimplifiedQFormer as Reference
+
+
+class SimplifiedQFormer(Reference):
+    def forward(self, visual, visual_mask=None):
+        if visual_mask is None:
+            visual_mask = torch.ones(visual.shape[:2], dtype=torch.bool)
+        queries = self.queries.expand(len(visual), -1, -1)
+        for layer in self.layers:
+            queries = layer(queries, visual, visual_mask)
+        return queries

@@ -1,0 +1,154 @@
+"""The language model computes what transformers' Llama computes; packed questions do not hear each other."""
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from course_lib.errors import ShapeError
+from course_lib.language import LanguageModel, LanguageSizes, pack
+
+SIZES = LanguageSizes(n_words=31, d_model=24, n_layers=3, n_heads=3, d_hidden=40, rope_base=700.0)
+
+
+def config(sizes: LanguageSizes) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=sizes.n_words,
+        hidden_size=sizes.d_model,
+        intermediate_size=sizes.d_hidden,
+        num_hidden_layers=sizes.n_layers,
+        num_attention_heads=sizes.n_heads,
+        num_key_value_heads=sizes.n_heads,
+        rms_norm_eps=sizes.epsilon,
+        rope_parameters={"rope_theta": sizes.rope_base, "rope_type": "default"},
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        attn_implementation="eager",
+    )
+
+
+def randomise(model: torch.nn.Module, seed: int = 0) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+
+
+def drawn(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def everything(batch: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.ones(batch, length, dtype=torch.bool), torch.arange(length).expand(batch, length)
+
+
+@pytest.fixture
+def pair():
+    theirs = LlamaForCausalLM(config(SIZES)).eval()
+    randomise(theirs)
+    ours = LanguageModel(SIZES).eval()
+    state = {key: value for key, value in theirs.state_dict().items() if key != "lm_head.weight"}
+    ours.load_state_dict(state, strict=True)
+    return ours, theirs
+
+
+@torch.no_grad()
+def test_logits_equal_transformers(pair):
+    ours, theirs = pair
+    ids = torch.tensor([[4, 9, 30, 2, 7, 7, 1], [5, 5, 6, 8, 10, 12, 14]])
+    keep, positions = everything(2, 7)
+    logits = ours(ours.model.embed_tokens(ids), keep, positions)
+    torch.testing.assert_close(logits, theirs(ids).logits, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_embeddings_with_padding_and_chosen_positions_equal_transformers(pair):
+    ours, theirs = pair
+    embeds = drawn(2, 6, 24)
+    keep = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]], dtype=torch.bool)
+    positions = torch.tensor([[0, 1, 2, 9, 10, 11], [3, 4, 5, 6, 0, 0]])
+    expected = theirs(inputs_embeds=embeds, attention_mask=keep.long(), position_ids=positions).logits
+    seen = ours(embeds, keep, positions)
+    torch.testing.assert_close(seen[keep], expected[keep], atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_our_checkpoint_loads_into_transformers_with_its_output_layer_tied():
+    ours = LanguageModel(LanguageSizes(50)).eval()
+    theirs = LlamaForCausalLM(config(ours.sizes)).eval()
+    missing, unexpected = theirs.load_state_dict(ours.state_dict(), strict=False)
+    assert (missing, unexpected) == (["lm_head.weight"], [])
+    theirs.tie_weights()
+    ids = torch.tensor([[4, 9, 30, 2]])
+    logits = ours(ours.model.embed_tokens(ids), *everything(1, 4))
+    torch.testing.assert_close(logits, theirs(ids).logits, atol=1e-5, rtol=1e-5)
+    assert 700_000 < sum(parameter.numel() for parameter in ours.parameters()) < 900_000
+
+
+@torch.no_grad()
+def test_packed_questions_are_answered_as_if_each_stood_alone(pair):
+    ours, _ = pair
+    prefix, blocks = drawn(2, 5, 24), drawn(2, 3, 4, 24, seed=2)
+    prefix_keep = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], dtype=torch.bool)
+    block_keep = torch.ones(2, 3, 4, dtype=torch.bool)
+    block_keep[0, 1, 3] = block_keep[1, 2, 2:] = False
+    sees, positions = pack(prefix_keep, block_keep)
+    packed = ours(torch.cat([prefix, blocks.flatten(1, 2)], dim=1), sees, positions)[:, 5:].view(2, 3, 4, 31)
+    for b in range(2):
+        real = int(prefix_keep[b].sum())
+        for n in range(3):
+            words = int(block_keep[b, n].sum())
+            row = torch.cat([prefix[b, :real], blocks[b, n, :words]])[None]
+            alone = ours(row, *everything(1, real + words))[0, real:]
+            torch.testing.assert_close(packed[b, n, :words], alone, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_before_layer_runs_before_every_layer_and_what_it_returns_is_read(pair):
+    ours, _ = pair
+    embeds = drawn(2, 4, 24)
+    keep, positions = everything(2, 4)
+    plain = ours(embeds, keep, positions)
+    seen = []
+
+    def look(index: int, hidden: torch.Tensor) -> torch.Tensor:
+        seen.append((index, hidden.clone()))
+        return hidden
+
+    assert torch.equal(ours(embeds, keep, positions, before_layer=look), plain)
+    assert [index for index, _ in seen] == [0, 1, 2]
+    assert torch.equal(seen[0][1], embeds)
+    for chosen in range(3):
+        changed = ours(embeds, keep, positions, before_layer=lambda i, h, c=chosen: h + (i == c))
+        assert (changed - plain).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_looks_are_the_attention_of_transformers(pair):
+    ours, theirs = pair
+    ids = torch.tensor([[4, 9, 30, 2, 7]])
+    looks: list[torch.Tensor] = []
+    plain = ours(ours.model.embed_tokens(ids), *everything(1, 5))
+    assert torch.equal(ours(ours.model.embed_tokens(ids), *everything(1, 5), looks=looks), plain)
+    for look, other in zip(looks, theirs(ids, output_attentions=True).attentions, strict=True):
+        torch.testing.assert_close(look, other, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_row_of_padding_alone_stays_finite(pair):
+    ours, _ = pair
+    keep, positions = everything(2, 4)
+    keep = keep.clone()
+    keep[1] = False
+    assert ours(drawn(2, 4, 24), keep, positions).isfinite().all()
+
+
+def test_a_mask_or_positions_of_another_length_are_named(pair):
+    ours, _ = pair
+    keep, positions = everything(2, 5)
+    with pytest.raises(ShapeError, match=r"\(2, 4\).*keep is \(2, 5\)"):
+        ours(drawn(2, 4, 24), keep, positions[:, :4])
+
+
+def test_heads_of_odd_width_are_refused():
+    with pytest.raises(ShapeError, match="d_model=30 cannot be cut into n_heads=6 heads of even width"):
+        LanguageModel(LanguageSizes(5, d_model=30, n_heads=6))

@@ -1,0 +1,70 @@
+"""The corpus against the real grader: exact scores, nothing left behind, the next one graded fully."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from grading import box, evaluation
+from grading.errors import SubmissionError
+from grading.records import Verdict
+from tests.fixtures import blending, processes
+from tests.hostile.corpus import FULL, Submission, corpus
+
+pytestmark = pytest.mark.slow
+
+LIMITS = {"cell_s": 8.0, "question_s": 3.0, "submission_s": 90.0, "memory_mb": 1200}
+CANARY = Path(f"/tmp/course-canary-{os.getpid()}")
+
+
+@pytest.fixture(scope="module")
+def edition(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return blending.edition(tmp_path_factory.mktemp("hostile-edition"))
+
+
+@pytest.fixture
+def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A file and an environment variable of the grader's, which nothing in a box may find."""
+    CANARY.write_text("canary")
+    monkeypatch.setenv("COURSE_CANARY", str(CANARY))
+    yield
+    CANARY.unlink()
+
+
+def grade(content: bytes, edition: Path, seed: int = 11) -> Verdict:
+    week = blending.week(**LIMITS)
+    try:
+        return evaluation.evaluate(content, week, edition, seed=seed)
+    except SubmissionError as problem:
+        return evaluation.unreadable(week, evaluation.submission_hash(content), str(problem), seed=seed)
+
+
+def left_behind() -> list[str]:
+    """Processes that run as the box's user, or under this one, and folders of sockets."""
+    ours = processes.left()
+    boxed = [
+        p for p in psutil.process_iter(["uids"]) if p.info["uids"] and p.info["uids"].real == box.box_uid()
+    ]
+    alive = [str(p) for p in {*ours, *boxed} if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    return alive + [str(path) for path in Path("/tmp").glob(f"{box.SHARE_PREFIX}{os.getpid()}-*")]
+
+
+@pytest.mark.parametrize("submission", corpus(str(CANARY)), ids=lambda s: s.name)
+@pytest.mark.usefixtures("canary")
+def test_a_hostile_notebook_earns_exactly_its_honest_score(submission: Submission, edition: Path) -> None:
+    verdict = grade(submission.content, edition)
+    told = [(e.id, e.outcome, [c.seen for c in e.checks if not c.passed]) for e in verdict.exercises]
+    assert verdict.score == submission.score, (told, verdict.notes, verdict.timings)
+    assert left_behind() == []
+    text = verdict.to_json()
+    assert Verdict.from_json(text) == verdict
+    assert not any(ord(letter) < 32 and letter != "\n" for letter in text)
+    assert "\u202e" not in text
+    text.encode("utf-8")
+
+
+def test_the_next_submission_is_graded_fully(edition: Path) -> None:
+    """Runs last in this file, in the process that graded all the others."""
+    assert grade(blending.notebook(*blending.SOLUTION), edition).score == FULL
