@@ -14,7 +14,7 @@ from torch import Tensor
 
 from course_lib import wire
 from course_lib.errors import WireError
-from grading.kernel import Kernel
+from grading.kernel import Kernel, KernelDied
 
 # The learner's own names are untouched: nothing is assigned, and imports go through a fresh name of ours.
 SERVE = (
@@ -55,7 +55,10 @@ class Conversation:
         self.question_s = question_s
         self.deadline = deadline
         self._received = 0
-        self._serving = kernel.send(SERVE.format(descriptor=kernel.inside_descriptor))
+        try:
+            self._serving = kernel.send(SERVE.format(descriptor=kernel.inside_descriptor))
+        except KernelDied as problem:
+            raise NoAnswer(False, f"the kernel died: {problem.why}") from None
         self._ask({"op": "forget"}, FIRST_S + question_s)
 
     def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:

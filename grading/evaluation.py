@@ -80,9 +80,10 @@ def evaluate(
     try:
         interview = _Interview(session)
         for exercise in exercises:
+            ran_everything = not session.only_definitions
             record = judge(exercise, interview.connect, seed)
             interview.look_back(record)
-            if record.outcome == "crashed" and not session.only_definitions:
+            if record.outcome == "crashed" and ran_everything:
                 # The exercise may be innocent: what ended the kernel can have been started by any cell.
                 session.definitions_only()
                 record = judge(exercise, interview.connect, seed)

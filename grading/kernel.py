@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import nbformat
+import zmq
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -37,6 +38,7 @@ from grading.sandbox import Boxed, wait_until
 
 KERNEL = "course-sandbox"
 START_S = 60.0  # a machine may be busy; a kernel that is not ready by then is our failure, never a mark
+SEND_S = 5.0  # a live kernel takes a message at once, even while a cell runs
 GRACE_S = 2.0  # between an interrupt and the end of the box
 REPLY_CAP_BYTES = 8 << 20
 
@@ -139,6 +141,10 @@ class Kernel:
             transport="ipc",
             connection_file=str(self.share / "k.json"),
         )
+        # A kernel that broke its own end of a connection takes no message any more: without a limit, sending
+        # to it would wait for ever. Set before any socket is made; sockets take it over from their context.
+        self.manager.context.sndtimeo = int(SEND_S * 1000)
+        self.manager.context.linger = 0
         self._client: BlockingKernelClient | None = None
         try:
             self.manager.start_kernel()
@@ -169,13 +175,24 @@ class Kernel:
         return killed_for or "its process ended"
 
     def send(self, source: str) -> str:
-        """Start running source without waiting. Returns the request's id."""
+        """Start running source without waiting. Returns the request's id.
+
+        Raises:
+            KernelDied: the kernel takes no message any more; it was ended.
+        """
         assert self._client is not None
-        return str(self._client.execute(source, allow_stdin=False, stop_on_error=False))
+        try:
+            return str(self._client.execute(source, allow_stdin=False, stop_on_error=False))
+        except zmq.ZMQError:
+            self.kill()
+            raise KernelDied("it stopped taking messages") from None
 
     def run(self, source: str, seconds: float) -> CellEnd:
         """Run one cell. Comes back after at most `seconds` and a grace period, whatever the cell does."""
-        request = self.send(source)
+        try:
+            request = self.send(source)
+        except KernelDied as problem:
+            return CellEnd("dead", problem.why)
         end = self._reply(request, seconds)
         if end is not None:
             return end
@@ -208,7 +225,6 @@ class Kernel:
         shutil.rmtree(self.share, ignore_errors=True)
 
     def _connect(self) -> None:
-        self.manager.context.linger = 0
         # Sockets that connect before the kernel has bound its own would wait for a retry.
         names = [f"{self.manager.ip}-{port}" for port in self.manager.ports]
         if not wait_until(lambda: all(map(os.path.exists, names)) or not self.alive, START_S):

@@ -103,6 +103,26 @@ def test_forged_replies_are_not_believed_beyond_their_own_cell(kernel: Kernel) -
     assert kernel.run("raise KeyError('mine')", 5).kind == "KeyError"
 
 
+def test_a_kernel_that_breaks_its_own_connections_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, kernel: Kernel
+) -> None:
+    """Bytes that are no message, on every socket: what talks to the kernel then has nobody to talk to."""
+    monkeypatch.setattr(kernels, "GRACE_S", 0.5)
+    source = (
+        "import os, stat, time\n"
+        "for descriptor in range(3, 256):\n"
+        "    try:\n"
+        "        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):\n"
+        "            os.set_blocking(descriptor, False); os.write(descriptor, b'SEE1' + bytes(64))\n"
+        "    except OSError:\n"
+        "        pass"
+    )
+    started = time.monotonic()
+    ends = [kernel.run(source, 2), kernel.run("1", 2), kernel.run("1", 2)]
+    assert time.monotonic() - started < 3 * (2 + kernels.SEND_S + 0.5)
+    assert {end.status for end in ends} <= {"ok", "dead"}, ends  # whatever the race gives, never a wait
+
+
 def test_papermill_walks_over_the_cells_and_believes_no_metadata() -> None:
     seen: list[tuple[int, str]] = []
     cells = [
