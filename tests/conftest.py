@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Iterator
 
 # Also for the processes that tests start, and before torch and numpy load.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -29,3 +30,16 @@ def repeatable_numbers() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+UNTOUCHED = {name: getattr(torch, name) for name in ("allclose", "equal", "isclose", "randn", "rand")}
+
+
+@pytest.fixture(autouse=True)
+def torch_is_left_as_it_was() -> Iterator[None]:
+    """Some notebooks in tests replace parts of torch. What gets out would change every test after it."""
+    yield
+    changed = [name for name, function in UNTOUCHED.items() if getattr(torch, name) is not function]
+    for name in changed:
+        setattr(torch, name, UNTOUCHED[name])
+    assert not changed, f"this test left torch with another {', '.join(changed)}"
