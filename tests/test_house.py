@@ -199,7 +199,7 @@ def module_level_imports(path: Path) -> set[str]:
 
 
 # Where the import's name is not the package's.
-PACKAGE = {"jupyter-client": "jupyter_client", "IPython": "ipykernel"}
+PACKAGE = {"jupyter-client": "jupyter_client", "IPython": "ipykernel", "zmq": "pyzmq"}
 
 
 @pytest.mark.parametrize(
