@@ -352,6 +352,7 @@ def bench(
     if only != "grading":
         from grading import bench_bridges
 
+        bench_bridges.speed(layout, out)
         bench_bridges.run(layout, out)
 
 

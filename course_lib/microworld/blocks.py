@@ -18,7 +18,7 @@ from torch import Tensor
 from course_lib.microworld.questions import Question
 from course_lib.microworld.vocabulary import Vocabulary
 
-BLOCK_WORDS = 10  # the longest question with its answer and <end>
+BLOCK_WORDS = 10  # the longest of `KINDS` with its answer and <end>; a block with a relation is wider
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,12 @@ class Blocks:
 def question_blocks(questions: Sequence[Sequence[Question]], vocabulary: Vocabulary) -> Blocks:
     """Blocks of the questions of many scenes; every scene needs the same number of questions."""
     texts = [f"{question.text} {question.answer} <end>" for row in questions for question in row]
-    ids = torch.tensor(vocabulary.rows(texts, BLOCK_WORDS))
+    width = max(BLOCK_WORDS, *(len(text.split()) for text in texts))
+    ids = torch.tensor(vocabulary.rows(texts, width))
     asked = torch.tensor([len(question.text.split()) for row in questions for question in row])
     keep = ids != vocabulary.pad_id
-    is_answer = keep & (torch.arange(BLOCK_WORDS) >= asked[:, None])
-    shape = (len(questions), -1, BLOCK_WORDS)
+    is_answer = keep & (torch.arange(width) >= asked[:, None])
+    shape = (len(questions), -1, width)
     return Blocks(ids.view(shape), keep.view(shape), is_answer.view(shape))
 
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from course_lib.errors import CourseError
-from course_lib.microworld.scenes import COLOURS, COLUMNS, ROWS, SHAPES, SIZES
+from course_lib.microworld.scenes import COLOURS, COLUMNS, DIGITS, ROWS, SHAPES, SIZES
 
 SIGNS = ("<pad>", "<image>", "<start>", "<end>")
 PLURALS = {
@@ -19,7 +19,14 @@ PLURALS = {
     "cross": "crosses",
     "ring": "rings",
 }
-NUMBERS = ("zero", "one", "two", "three", "four")
+NUMBERS = DIGITS[:5]
+# Words that mean nothing until a picture beside them says what: for learning a word from an example.
+MADE_UP = (
+    *("dax", "wug", "blick", "toma", "fep", "zorp", "gazzer", "koba"),
+    *("lirp", "mib", "nooz", "pim", "quib", "rusk", "sarn", "tulver"),
+    *("vash", "welk", "yom", "zib", "brame", "clorp", "dreem", "flug"),
+    *("gleb", "hurv", "jatt", "krel", "losk", "morp", "nalt", "prag"),
+)
 WORDS = (
     *SIGNS,
     *("a", "the", "and", "is", "there", "what", "where", "how", "many", "?"),
@@ -32,6 +39,10 @@ WORDS = (
     *COLUMNS,
     *NUMBERS,
     *("yes", "no"),
+    *DIGITS[5:],
+    *("digit", "digits", "of", "above", "below", "check", "if"),
+    *("this", "picture", "which", "way", "does", "go", "come", "when", "up", "down", "nowhere"),
+    *MADE_UP,
 )
 
 

@@ -23,16 +23,21 @@ BUILD = DATA.parent / "build" / "recipes"
 MANIFEST = DATA / "manifest.json"
 
 
-def arguments(what: str, steps: int) -> argparse.Namespace:
-    """The options of a recipe's command line."""
+def arguments(what: str, steps: dict[str, int]) -> argparse.Namespace:
+    """The options of a recipe's command line. `steps` names the models it can make, and their steps."""
     parser = argparse.ArgumentParser(description=what)
-    parser.add_argument("--steps", type=int, default=steps, help=f"optimiser steps (shipped: {steps})")
+    parser.add_argument("--which", choices=list(steps), default=next(iter(steps)))
+    shipped = ", ".join(f"{name} {count}" for name, count in steps.items())
+    parser.add_argument("--steps", type=int, help=f"optimiser steps (shipped: {shipped})")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU; the same code")
     parser.add_argument("--out", type=Path, default=DATA, help="where the model and manifest.json go")
     parser.add_argument(
         "--fresh", action="store_true", help="forget an unfinished run instead of going on with it"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.steps = options.steps or steps[options.which]
+    return options
 
 
 def learning_rate(step: int, steps: int, peak: float, warm_up: int) -> float:
@@ -46,12 +51,10 @@ def train(
     name: str,
     model: nn.Module,
     loss_of_step: Callable[[int], tuple[Tensor, dict[str, float]]],
-    steps: int,
-    seed: int,
+    options: argparse.Namespace,
     peak: float,
     warm_up: int,
-    clip: float,
-    fresh: bool = False,
+    clip: float = 1.0,
     muon: bool = False,
 ) -> float:
     """Train, write a checkpoint every 100 steps, and go on from the last one if there is one.
@@ -65,8 +68,10 @@ def train(
     included.
     """
     torch.set_num_threads(1)
+    steps = options.steps
     is_matrix = {
-        name: muon and value.ndim == 2 and "embed" not in name for name, value in model.named_parameters()
+        name: muon and value.ndim == 2 and "embed" not in name and "projection" not in name
+        for name, value in model.named_parameters()
     }
     others = [value for name, value in model.named_parameters() if not is_matrix[name]]
     optimisers: dict[float, torch.optim.Optimizer] = {
@@ -75,10 +80,11 @@ def train(
     if muon:
         matrices = [value for name, value in model.named_parameters() if is_matrix[name]]
         optimisers[2.0] = torch.optim.Muon(matrices, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
-    checkpoint = BUILD / f"{name}-{steps}-{seed}.pt"
+    place = BUILD if options.out == DATA else options.out / "checkpoints"
+    checkpoint = place / f"{Path(name).stem}-{steps}-{options.seed}.pt"
     first, before = 0, 0.0
-    if checkpoint.exists() and not fresh:
-        saved = torch.load(checkpoint, weights_only=True)
+    if checkpoint.exists() and not options.fresh:
+        saved = torch.load(checkpoint, weights_only=True, map_location=options.device)
         model.load_state_dict(saved["model"])
         for optimiser, state in zip(optimisers.values(), saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
@@ -101,7 +107,7 @@ def train(
                 {"loss": f"{loss.item():.3f}", **{key: f"{value:.3f}" for key, value in shown.items()}}
             )
         if (step + 1) % 100 == 0 or step + 1 == steps:
-            BUILD.mkdir(parents=True, exist_ok=True)
+            place.mkdir(parents=True, exist_ok=True)
             state = {
                 "model": model.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser in optimisers.values()],
@@ -130,4 +136,5 @@ def enter(out: Path, name: str, entry: dict[str, Any]) -> None:
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), **entry}
     known["files"] = dict(sorted({**known["files"], name: entry}.items()))
     manifest.write_text(json.dumps(known, indent=2) + "\n")
-    print(json.dumps(entry["metrics"], indent=2))
+    print(f"{name}: {len(content):,} bytes, sha256 {entry['sha256'][:12]}…")
+    print(json.dumps(entry.get("metrics", {}), indent=2))

@@ -1,5 +1,6 @@
 """The shipped models load only from the bytes the manifest names, frozen; else they say what to do."""
 
+import argparse
 import hashlib
 import importlib.util
 import json
@@ -9,21 +10,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_lib import backbones
+from course_lib import shipped
 from course_lib.backbones import (
-    data_folder,
+    ENCODERS,
+    LANGUAGE_MODELS,
     load_contrastive,
     load_encoder,
     load_language_model,
     load_vocabulary,
-    manifest,
     verified,
 )
-from course_lib.errors import DataError
+from course_lib.errors import CourseError, DataError
 from course_lib.microworld import caption, draw_scenes, render_many
+from course_lib.shipped import data_folder, manifest
 from course_lib.vision import to_pixels
 
 FILES = ("encoder.safetensors", "language_model.safetensors")
+MODELS = {*ENCODERS.values(), *LANGUAGE_MODELS.values()}
 
 
 @pytest.fixture
@@ -36,24 +39,31 @@ def copy(tmp_path: Path) -> Path:
 def test_the_manifest_names_every_file_with_hash_licence_recipe_and_figures():
     folder = data_folder()
     entries = manifest()
-    assert set(entries) == {path.name for path in folder.glob("*.safetensors")} == set(FILES)
+    assert set(entries) == {path.name for path in folder.glob("*.safetensors")}
+    assert set(entries) == MODELS | {"digits.safetensors"}
     for name, entry in entries.items():
         content = (folder / name).read_bytes()
         assert entry["sha256"] == hashlib.sha256(content).hexdigest()
         assert entry["bytes"] == len(content)
         assert entry["licence"]
-        assert entry["steps"] > 0
-        assert entry["seconds"] > 0
-        assert entry["metrics"]
-        assert entry["recipe"].startswith("python data/recipes/train_")
+        assert entry["recipe"].startswith("python data/recipes/")
+        if name in MODELS:
+            assert entry["steps"] > 0
+            assert entry["seconds"] > 0
+            assert entry["metrics"]
 
 
-def test_all_backbones_together_are_at_most_eight_megabytes():
-    assert sum((data_folder() / name).stat().st_size for name in FILES) <= 8_000_000
+def test_all_that_is_shipped_is_at_most_twelve_megabytes():
+    assert sum(path.stat().st_size for path in data_folder().glob("*.safetensors")) <= 12_000_000
+
+
+def test_the_backbones_are_as_small_as_promised():
+    assert sum(p.numel() for p in load_encoder().parameters()) <= 1_500_000
+    assert sum(p.numel() for p in load_language_model().parameters()) <= 3_000_000
 
 
 def test_the_recipes_that_the_manifest_names_are_there():
-    recipes = Path(backbones.__file__).resolve().parents[1]
+    recipes = Path(shipped.__file__).resolve().parents[1]
     for entry in manifest().values():
         assert (recipes / entry["recipe"].split()[1]).is_file()
 
@@ -75,6 +85,28 @@ def test_the_encoder_is_not_random_captions_find_their_pictures():
     rows = words.rows([f"<start> {caption(scene)} <end>" for scene in scenes], 32)
     logits = model(to_pixels(torch.from_numpy(render_many(scenes))), torch.tensor(rows))
     assert (logits.argmax(1) == torch.arange(64)).float().mean() > 0.75
+
+
+@pytest.mark.parametrize("which", list(ENCODERS))
+def test_every_encoder_loads_and_they_are_different(which):
+    ours = load_encoder(which=which).state_dict()
+    if which != "best":
+        best = load_encoder().state_dict()
+        assert any(not torch.equal(ours[name], best[name]) for name in ours)
+
+
+@pytest.mark.parametrize("which", list(LANGUAGE_MODELS))
+def test_every_language_model_loads(which):
+    assert load_language_model(which=which).sizes.n_words == len(load_vocabulary())
+
+
+def test_an_unknown_backbone_is_answered_with_the_known_ones():
+    with pytest.raises(CourseError, match="no backbone 'large'; choose one of best, plain, no regions"):
+        load_encoder(which="large")
+    with pytest.raises(CourseError, match="'no regions' ships without its text tower"):
+        load_contrastive(which="no regions")
+    with pytest.raises(CourseError, match="choose one of best, text only, direct"):
+        load_language_model(which="large")
 
 
 def test_a_missing_file_names_itself_and_the_ways_back(copy):
@@ -134,22 +166,21 @@ def test_the_package_is_looked_in_before_the_repository(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "manifest.json").write_text("{}")
     assert data_folder((tmp_path / "a", tmp_path / "b")) == tmp_path / "a"
-    assert backbones.PLACES[0] == Path(backbones.__file__).resolve().parent / "_data"
+    assert shipped.PLACES[0] == Path(shipped.__file__).resolve().parent / "_data"
 
 
 @pytest.fixture
-def recipe(monkeypatch, tmp_path):
-    """The recipes' common part, with its checkpoints out of the way."""
-    path = Path(backbones.__file__).resolve().parents[1] / "data" / "recipes" / "common.py"
+def recipe():
+    """The recipes' common part."""
+    path = Path(shipped.__file__).resolve().parents[1] / "data" / "recipes" / "common.py"
     spec = importlib.util.spec_from_file_location("recipes_common", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "BUILD", tmp_path)
     return module
 
 
 @pytest.mark.parametrize("muon", [False, True])
-def test_a_recipe_that_was_stopped_goes_on_to_the_very_same_model(recipe, muon):
+def test_a_recipe_that_was_stopped_goes_on_to_the_very_same_model(recipe, muon, tmp_path):
     def train(name: str, stop_at: int | None) -> torch.Tensor:
         torch.manual_seed(0)
         model = torch.nn.Linear(4, 3)
@@ -160,7 +191,8 @@ def test_a_recipe_that_was_stopped_goes_on_to_the_very_same_model(recipe, muon):
             x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
             return (model(x) - x[:, :3]).pow(2).mean(), {}
 
-        recipe.train(name, model, loss_of_step, 250, 0, peak=1e-2, warm_up=10, clip=1.0, muon=muon)
+        options = argparse.Namespace(steps=250, seed=0, fresh=False, device="cpu", out=tmp_path)
+        recipe.train(name, model, loss_of_step, options, peak=1e-2, warm_up=10, muon=muon)
         return model.weight.detach().clone()
 
     whole = train("whole", None)

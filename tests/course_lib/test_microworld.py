@@ -99,7 +99,7 @@ def test_a_picture_does_not_depend_on_its_neighbours():
 
 
 def test_no_layout_is_in_two_splits_whatever_the_seeds():
-    counts = {"train": 1500, "web": 1500, "new": 300, "unseen": 300}
+    counts = {"train": 1500, "web": 1500, "new": 300, "unseen": 300, "elsewhere": 300}
     layouts = {split: {layout(scene) for scene in draw_scenes(counts[split], split, 1)} for split in SPLITS}
     assert len(layouts["train"] & layouts["web"]) > 50  # so small a world that a leak would show at once
     for one, other in combinations(SPLITS, 2):
@@ -257,7 +257,7 @@ def test_a_sentence_too_long_for_its_row_says_both_numbers():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: draw_scenes(1, "test"), "no split 'test'; choose one of train, new, unseen, web"),
+        (lambda: draw_scenes(1, "test"), "no split 'test'; choose one of train, new, unseen, elsewhere, web"),
         (lambda: draw_questions(draw_scenes(1)[0], 1, kinds=("taste",)), "no question kind 'taste'"),
         (lambda: draw_questions(draw_scenes(1)[0], 1, pairs="some"), "no choice of pairs 'some'"),
         (lambda: draw_questions(draw_scenes(1)[0], 1, pairs="unseen"), "no unseen pair to ask about"),
