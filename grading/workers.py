@@ -75,7 +75,12 @@ class Pool:
             answer: Answer = {}
             for _ in range(ATTEMPTS):
                 started = time.monotonic()
-                answer = worker.ask(job, self.patience_s)
+                try:
+                    answer = worker.ask(job, self.patience_s)
+                except (
+                    Exception
+                ) as problem:  # whatever it is: a feeder that ends in silence is waited for for ever
+                    answer = {"problem": f"the grader's worker could not be asked: {problem!r}"}
                 answer["seconds"] = round(time.monotonic() - started, 3)
                 if "verdict" in answer or self._over.is_set():
                     break

@@ -1,5 +1,6 @@
 """Evaluating one submission and a class: repeatable, resumable, and honest about whose fault it is."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -268,6 +269,24 @@ def test_a_missing_file_a_folder_and_a_file_too_large_get_their_sentence(
     assert "6 MB" in notes[2]
 
 
+def test_an_error_nobody_foresaw_beside_a_worker_is_a_problem_and_never_a_wait(
+    edition: Path, tmp_path: Path, handed_in: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(stream: Any, message: Any) -> None:
+        raise LookupError("nobody foresaw this")
+
+    monkeypatch.setattr(workers, "_write", broken)
+    (done,) = run(handed_in[:1], edition, Store(tmp_path / "v"), workers=1)
+    assert done.verdict is None
+    assert "nobody foresaw this" in str(done.problem)
+
+
+def is_worker(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):  # a child of an earlier test may leave just now
+        return "grading.workers" in process.cmdline()
+    return False
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_and_the_job_done(
     edition: Path, tmp_path: Path, handed_in: list[Item], monkeypatch: pytest.MonkeyPatch
@@ -279,7 +298,7 @@ def test_a_worker_that_dies_is_replaced_and_the_job_done(
     def write_and_kill(stream: Any, message: Any) -> None:
         write(stream, message)
         if not killed:
-            (worker,) = [p for p in psutil.Process().children() if "grading.workers" in p.cmdline()]
+            (worker,) = [p for p in psutil.Process().children() if is_worker(p)]
             worker.kill()
             killed.append(worker.pid)
 
