@@ -77,9 +77,8 @@ class Pool:
                 started = time.monotonic()
                 try:
                     answer = worker.ask(job, self.patience_s)
-                except (
-                    Exception
-                ) as problem:  # whatever it is: a feeder that ends in silence is waited for for ever
+                except Exception as problem:
+                    # Whatever it is: for a feeder that ends in silence, somebody would wait for ever.
                     answer = {"problem": f"the grader's worker could not be asked: {problem!r}"}
                 answer["seconds"] = round(time.monotonic() - started, 3)
                 if "verdict" in answer or self._over.is_set():
