@@ -1,8 +1,7 @@
 """Dense alignment: teach a bridge the very tokens that the language model would have written itself.
 
 Answers are a roundabout teacher: "two" says little about what stands where. Here each visual token is told
-what
-it should be: the sum of the five word embeddings of the thing in its cell, or the embedding of `<image>`
+what it should be: the sum of the five word embeddings of the thing in its cell, or the embedding of `<image>`
 where there is none. That takes seconds where answers take a minute. It is also another kind of supervision:
 it needs to know which thing lies in which cell, and a language model that reads such sums (ours was taught
 to).
@@ -55,7 +54,7 @@ def align_bridge(
 
     Args:
         bridge: reads 2 x 2 merged patches and returns one token for each of the nine cells.
-        steps: optimiser steps; 600 take about five seconds.
+        steps: optimiser steps; 600 take some seconds.
         seed, learning_rate, world, name, progress: as in `course_lib.seeing.train_bridge`.
         kinds: of question, for the test alone; all simple ones if not given.
 

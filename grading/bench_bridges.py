@@ -61,7 +61,7 @@ BRIDGES = {
     "Q-Former, 16 queries": Builder(
         lambda: SimplifiedQFormer(MERGED, WIDTH, n_queries=16, n_layers=2, n_heads=4, d_model=WIDTH),
         steps=700,
-        learning_rate=1e-3,  # at the others' 3e-3 it learns half as much
+        learning_rate=1e-3,  # at the others' 3e-3 it learns more slowly
     ),
     "gated cross-attention": Builder(gates, entrance="layers"),
     "gates, 16 resampled": Builder(lambda: gates(WIDTH), steps=800, entrance="layers", resampler=resampler),

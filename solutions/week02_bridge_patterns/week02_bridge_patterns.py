@@ -1550,7 +1550,7 @@ plots.matrix(
 # ### The experiment: train the queries
 #
 # Sixteen queries, two layers, the same number of steps, and a third of the learning rate: at the projectors'
-# rate it learned half as much. **Prediction:** sixteen tokens are more than the nine of the
+# rate it learns more slowly. **Prediction:** sixteen tokens are more than the nine of the
 # merged MLP. Will the Q-Former do better?
 
 # %% experiment="queries" tags=["nbval-ignore-output"]
