@@ -394,9 +394,7 @@ def train_bridge(
         steps: optimiser steps of 16 pictures with 8 questions each. 600 take about a minute on one core.
         entrance, merge, resampler: see `SeeingModel`.
         learning_rate: peak of AdamW's rate, after 20 steps; the entrance's own if not given; a cosine takes
-            it down to a thirtieth. Muon's
-            rate
-            is ten times as high.
+            it down to a thirtieth. Muon's rate is ten times as high.
         kinds: the kinds of question to train and test on; a kind named twice is asked twice as often.
         world: the frozen pieces; `MicroWorld.load()` if not given.
         name: what to call it in tables; the bridge's class if not given.

@@ -41,7 +41,7 @@ KINDS = ("colour", "shape", "size", "where", "count", "exist")
 RELATIONS = ("relation", "direct")
 ALL_KINDS = (*KINDS, *RELATIONS, "digit")
 SIDES = {"left of": ("column", -1), "right of": ("column", 1), "above": ("row", -1), "below": ("row", 1)}
-MOST_POINTING = 4  # words before the two nouns of a relation, so that its block stays short
+MOST_POINTING = 4  # words that name the two things of a relation together, so that its block stays short
 PAIRS = ("all", "seen", "unseen")
 VALUES = {"size": SIZES, "colour": COLOURS, "shape": SHAPES}
 
