@@ -231,7 +231,8 @@ class Eyes(nn.Module):
 class SeeingModel(nn.Module):
     """Eyes, a bridge and the frozen language model, put together.
 
-    Its direct parts are `eyes`, `resampler`, `bridge` and `language_model`; all but the last train.
+    Its direct parts are `eyes`, `bridge` and `language_model`, and `resampler` if there is one; all but the
+    language model train.
 
     Args:
         world: the frozen pieces.
@@ -263,7 +264,7 @@ class SeeingModel(nn.Module):
             )
         self.entrance = entrance
         self.eyes = Eyes(world.grid, world.d_visual, merge)
-        self.resampler = resampler if resampler is not None else nn.Identity()
+        self.resampler = resampler  # None is no part: a table of parts has no empty row
         self.bridge = bridge
         self.language_model = world.language_model
         self.world = world
@@ -278,6 +279,11 @@ class SeeingModel(nn.Module):
         """The parameters to hand to an optimiser."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
+    def visual(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b v2 d2"]:
+        """What the bridge reads: merged patches, resampled where there is a resampler."""
+        tokens: Tensor = self.eyes(features)
+        return tokens if self.resampler is None else self.resampler(tokens)
+
     def tag(self, batch: int) -> Float[Tensor, "b 1 d"]:
         """The embedding of one `<image>` tag: what stands in the stream when no visual token does."""
         word = self.language_model.model.embed_tokens.weight[self.world.vocabulary.image_id]
@@ -287,7 +293,7 @@ class SeeingModel(nn.Module):
         """What the language model reads before a question; without a picture it is the tag alone."""
         if features is None or self.entrance == "layers":
             return self.tag(batch)
-        tokens: Tensor = self.bridge(self.resampler(self.eyes(features)))
+        tokens: Tensor = self.bridge(self.visual(features))
         if tokens.ndim != 3 or tokens.shape[0] != batch or tokens.shape[2] != self.world.d_text:
             raise ShapeError(
                 f"The bridge returned {tuple(tokens.shape)} for {batch} pictures; the language model reads "
@@ -299,7 +305,7 @@ class SeeingModel(nn.Module):
         """What to run before each layer of the language model, or None."""
         if features is None or not isinstance(self.bridge, nn.ModuleList) or self.entrance != "layers":
             return None
-        blocks, visual = self.bridge, self.resampler(self.eyes(features))
+        blocks, visual = self.bridge, self.visual(features)
         visual_mask = torch.ones(visual.shape[:2], dtype=torch.bool)  # True = keep: every patch is real
 
         def run(index: int, hidden: Tensor) -> Tensor:
@@ -473,7 +479,12 @@ def measured(
         steps=steps,
         seed=seed,
         seconds=round(seconds, 2),
-        parameters=sum(p.numel() for part in (model.bridge, model.resampler) for p in part.parameters()),
+        parameters=sum(
+            p.numel()
+            for part in (model.bridge, model.resampler)
+            if part is not None
+            for p in part.parameters()
+        ),
         visual_tokens=_visual_tokens(model),
         accuracy=own.accuracy,
         by_kind=own.by_kind,
