@@ -13,7 +13,6 @@ Related: the feature alignment stage of Liu et al. 2023, LLaVA, arXiv:2304.08485
 """
 
 import time
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +21,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_lib.errors import ShapeError
-from course_lib.microworld import COLUMNS, GRID, ROWS, Scene
-from course_lib.seeing import MicroWorld, Result, SeeingModel, learning_rate_at, measured, optimisers_for
+from course_lib.microworld import GRID, Scene
+from course_lib.microworld.sentences import fused_words
+from course_lib.seeing import SeeingModel
+from course_lib.training import Result, Stepper, measured
+from course_lib.world import MicroWorld
 
 PICTURES = 64  # of one step; no question has to be read, so a step is cheap
 
@@ -34,8 +36,7 @@ def fused_tokens(world: MicroWorld, scenes: list[Scene]) -> Float[Tensor, "b n d
     tokens = words[world.vocabulary.image_id].expand(len(scenes), GRID * GRID, -1).clone()
     for row, scene in enumerate(scenes):
         for thing in scene.things:
-            names = (thing.size, thing.colour, thing.shape, ROWS[thing.row], COLUMNS[thing.column])
-            tokens[row, thing.cell] = words[[ids[name] for name in names]].sum(0)
+            tokens[row, thing.cell] = words[[ids[name] for name in fused_words(thing)]].sum(0)
     return tokens
 
 
@@ -55,7 +56,7 @@ def align_bridge(
     Args:
         bridge: reads 2 x 2 merged patches and returns one token for each of the nine cells.
         steps: optimiser steps; 600 take some seconds.
-        seed, learning_rate, world, name, progress: as in `course_lib.seeing.train_bridge`.
+        seed, learning_rate, world, name, progress: as in `course_lib.training.train_bridge`.
         kinds: of question, for the test alone; all simple ones if not given.
 
     Raises:
@@ -64,10 +65,7 @@ def align_bridge(
     world = MicroWorld.load() if world is None else world
     model = SeeingModel(world, bridge)
     target = fused_tokens(world, world.train.scenes)
-    optimisers = optimisers_for(model, learning_rate)
-    schedules = [
-        torch.optim.lr_scheduler.LambdaLR(one, partial(learning_rate_at, steps=steps)) for one in optimisers
-    ]
+    stepper = Stepper(model, learning_rate, steps)
     order = torch.Generator().manual_seed(seed)
     size = world.language_model.model.embed_tokens.weight.pow(2).mean()
     losses: list[float] = []
@@ -81,13 +79,7 @@ def align_bridge(
                 f"The bridge returned {tokens.shape[1]} tokens a picture; alignment needs one for each "
                 f"of the {GRID * GRID} cells."
             )
-        loss = F.mse_loss(tokens, target[picked]) / size
-        model.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for optimiser, schedule in zip(optimisers, schedules, strict=True):
-            optimiser.step()
-            schedule.step()
-        losses.append(loss.item())
+        losses.append(stepper.step(F.mse_loss(tokens, target[picked]) / size))
     seconds = time.perf_counter() - began
     extra = {} if kinds is None else {"kinds": kinds}
     return measured(model, name, steps, seed, seconds, losses, [], [], **extra)

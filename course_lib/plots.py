@@ -37,8 +37,12 @@ def learning_curves(
     *,
     xlabel: str = "training steps",
     ylabel: str = "right answers",
+    log: bool = False,
 ) -> Exhibit:
-    """One line a name over the steps; a dashed one at `floor`, what the model answers without a picture."""
+    """One line a name over the steps; a dashed one at `floor`, what the model answers without a picture.
+
+    With `log`, the same ratio is the same distance along x, and only the values that occur are marked.
+    """
     figure = Figure(figsize=(7, 3.6))
     axes = figure.add_subplot()
     for k, (name, curve) in enumerate(curves.items()):
@@ -47,13 +51,18 @@ def learning_curves(
     if floor is not None:
         axes.axhline(floor, color=GREY, linestyle="--", label=f"without a picture: {floor:.2f}")
     _finish(axes, xlabel, ylabel, ylim=None if floor is None else (0.0, 1.02))
+    if log:
+        marked = sorted({step for curve in curves.values() for step, _ in curve})
+        axes.set_xscale("log")
+        axes.set_xticks(marked, [str(step) for step in marked])
+        axes.minorticks_off()
     said = "; ".join(f"{name} goes from {c[0][1]:.2f} to {c[-1][1]:.2f}" for name, c in curves.items())
     last = {name: dict(curve) for name, curve in curves.items()}
     every = sorted({step for curve in last.values() for step in curve})
     rows = [[step, *(_or_blank(curve.get(step)) for curve in last.values())] for step in every]
     dashed = "" if floor is None else f" Dashed: {floor:.2f} without a picture."
     alt = f"Lines: {ylabel} over {xlabel}. {said}.{dashed}"
-    return exhibit(figure, alt, Table(["step", *curves], rows))
+    return exhibit(figure, alt, Table([xlabel, *curves], rows))
 
 
 def by_kind(scores: Mapping[str, Mapping[str, float]], *, ylabel: str = "right answers") -> Exhibit:

@@ -1,8 +1,4 @@
-"""Frozen encoder, bridge of yours, frozen language model: train the bridge alone, and the model can see.
-
-    world = MicroWorld.load()
-    result = train_bridge(MLPProjector(4 * world.d_visual, world.d_text), steps=600, seed=0)
-    result.accuracy, result.by_kind, result.seconds
+"""Frozen encoder, bridge of yours, frozen language model: put them together, ask, and see where it looks.
 
 What happens around a bridge, in this order:
 
@@ -18,10 +14,7 @@ That is `entrance="prefix"`. With `entrance="layers"` the bridge is a list of bl
 the language model, and block i changes the stream before layer i: `block(text, visual, visual_mask)`. The
 stream then holds one `<image>` tag where the prefix would be, and no visual token at all.
 
-A step shows 16 pictures with 8 questions each. The questions of a picture share its prefix and do not see
-each other. Matrices of linear maps are trained by Muon, everything else by AdamW: AdamW alone leaves the
-blind floor after 200 steps, with Muon it takes 50. Everything runs for a fixed number of steps, never for a
-time, so that the same seed gives the same result.
+The questions of a picture share its prefix and do not see each other.
 
 Axes in this file:
     b  pictures    v  patch tokens, merged or not    d  their width
@@ -30,11 +23,8 @@ Axes in this file:
 """
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cache, partial
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -42,158 +32,21 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from course_lib.backbones import load_encoder, load_language_model
 from course_lib.errors import CourseError, ShapeError
-from course_lib.language import LanguageModel, pack
-from course_lib.microworld import KINDS, Question, Scene, Vocabulary, draw_questions, draw_scenes, render_many
+from course_lib.language import read_blocks
+from course_lib.microworld import KINDS, Question, Scene, Vocabulary, draw_questions, render_many
 from course_lib.microworld.blocks import Blocks, exact_match, question_blocks
 from course_lib.microworld.draws import key
 from course_lib.microworld.questions import ALL_KINDS
-from course_lib.vision import TowerSizes, VisionTower, to_pixels
+from course_lib.world import MicroWorld
 
-PICTURES, QUESTIONS = 16, 8  # of one training step
+QUESTIONS = 8  # about one picture
 PLACE = 0.5  # size of a place's code at the start; a feature has size 1
-OUTPUT_SCALE = 1.7  # times the root mean square of the language model's embedding
 # Each entrance with a learning rate that suits it: blocks between layers disturb the language model itself,
 # and at the prefix's rate they break what it can do.
 ENTRANCES = {"prefix": 3e-3, "layers": 1e-3}
 PICTURE_CHOICES = ("own", "shuffled", "blank", "none")
-UNTRAINED = "untrained"  # an encoder as it was drawn: a control
-MUON_FACTOR = 10.0  # Muon's rate is so many times the learning rate given; both follow one schedule
-
-
-@dataclass(frozen=True)
-class Album:
-    """Scenes of one split with their pictures and what the encoder makes of them.
-
-    Shapes:
-        pictures  uint8[b 48 48 3]
-        features  float[b 36 128]   layer-normed patch tokens of the penultimate layer
-    """
-
-    split: str
-    scenes: list[Scene]
-    pictures: UInt8[np.ndarray, "b y x c"]
-    features: Float[Tensor, "b v d"]
-
-
-@dataclass(frozen=True, eq=False)
-class MicroWorld:
-    """The frozen pieces and the pictures to train and test a bridge on. Get it with `MicroWorld.load()`."""
-
-    encoder: VisionTower
-    language_model: LanguageModel
-    vocabulary: Vocabulary
-    train: Album
-    new: Album
-    unseen: Album
-    elsewhere: Album
-    layer: int = -2
-
-    @classmethod
-    def load(
-        cls,
-        n_scenes: int = 4000,
-        n_test: int = 400,
-        seed: int = 0,
-        *,
-        encoder: str = "best",
-        language_model: str = "best",
-        digits: bool = False,
-        layer: int = -2,
-    ) -> "MicroWorld":
-        """Load the backbones, draw the scenes and let the encoder look at them once.
-
-        The second call with the same numbers is free.
-
-        Args:
-            n_scenes: training scenes. 4000 take about five seconds.
-            n_test: scenes of each test split.
-            seed: of the training scenes. Test scenes are always the same.
-            encoder, language_model: which ones; see `course_lib.backbones`. The encoder may also be
-                "untrained", drawn at random and never taught: a control, never a fallback.
-            digits: scenes with handwritten digits.
-            layer: whose patch tokens a bridge reads; -2 is the penultimate, -1 the last.
-
-        Raises:
-            DataError: a backbone is missing or is not the one the manifest names.
-            CourseError: there is no such backbone.
-        """
-        return _load(n_scenes, n_test, seed, encoder, language_model, digits, layer)
-
-    @property
-    def d_visual(self) -> int:
-        """Width of one patch token, before merging."""
-        return self.encoder.sizes.d_model
-
-    @property
-    def d_text(self) -> int:
-        """Width of one word embedding of the language model."""
-        return self.language_model.sizes.d_model
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of patches."""
-        return (self.encoder.embeddings.side, self.encoder.embeddings.side)
-
-    @property
-    def output_scale(self) -> float:
-        """What a bridge's output is multiplied by before the language model reads it."""
-        return OUTPUT_SCALE * self.language_model.model.embed_tokens.weight.pow(2).mean().sqrt().item()
-
-    def features(self, pictures: UInt8[np.ndarray, "b y x c"]) -> Float[Tensor, "b v d"]:
-        """Layer-normed patch tokens of the world's layer."""
-        return _look(self.encoder, pictures, self.layer)
-
-    def album(self, split: str) -> Album:
-        """The album of "train", "new", "unseen" or "elsewhere"."""
-        albums = {album.split: album for album in (self.train, self.new, self.unseen, self.elsewhere)}
-        if split not in albums:
-            raise CourseError(f"There is no album {split!r}; choose one of {', '.join(albums)}.")
-        return albums[split]
-
-
-@torch.no_grad()
-def _look(encoder: VisionTower, pictures: UInt8[np.ndarray, "b y x c"], layer: int) -> Float[Tensor, "b v d"]:
-    looks = [
-        encoder.patch_tokens(to_pixels(torch.from_numpy(part)), layer)
-        for part in np.array_split(pictures, max(1, len(pictures) // 250))
-    ]
-    tokens = torch.cat(looks)
-    return F.layer_norm(tokens, tokens.shape[-1:])
-
-
-@cache
-def _load(
-    n_scenes: int, n_test: int, seed: int, which: str, language_model: str, digits: bool, layer: int
-) -> MicroWorld:
-    encoder = _untrained() if which == UNTRAINED else load_encoder(which=which)
-
-    def album(split: str, count: int, seed: int) -> Album:
-        scenes = draw_scenes(count, split, seed, digits)
-        pictures = render_many(scenes)
-        return Album(split, scenes, pictures, _look(encoder, pictures, layer))
-
-    return MicroWorld(
-        encoder=encoder,
-        language_model=load_language_model(which=language_model),
-        vocabulary=Vocabulary(),
-        train=album("train", n_scenes, key("bridge", seed)),
-        new=album("new", n_test, 0),
-        unseen=album("unseen", n_test, 0),
-        elsewhere=album("elsewhere", n_test, 0),
-        layer=layer,
-    )
-
-
-def _untrained() -> VisionTower:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        tower = VisionTower(TowerSizes())
-    tower.requires_grad_(False).eval()
-    return tower
 
 
 class Eyes(nn.Module):
@@ -318,15 +171,12 @@ class SeeingModel(nn.Module):
         self, features: Float[Tensor, "b v d"] | None, blocks: Blocks, looks: list[Tensor] | None = None
     ) -> Float[Tensor, "b q k_less_1 w"]:
         """Logits of the word that follows each word of each question; without features, blind."""
-        batch, questions = blocks.ids.shape[:2]
-        prefix = self.prefix(features, batch)
-        keep = torch.ones(prefix.shape[:2], dtype=torch.bool)
-        sees, positions = pack(keep, blocks.keep)
-        words = self.language_model.model.embed_tokens(rearrange(blocks.ids, "b q k -> b (q k)"))
-        stream = torch.cat([prefix, words], dim=1)
-        logits = self.language_model(stream, sees, positions, self.before_layer(features), looks)
-        rows: Tensor = rearrange(logits[:, prefix.shape[1] :], "b (q k) w -> b q k w", q=questions)
-        return rows[:, :, :-1]
+        prefix = self.prefix(features, len(blocks.ids))
+        keep = torch.ones(prefix.shape[:2], dtype=torch.bool)  # True = keep
+        change = self.before_layer(features)
+        return read_blocks(self.language_model, prefix, keep, blocks.ids, blocks.keep, change, looks)[
+            :, :, :-1
+        ]
 
 
 def answer_loss(logits: Float[Tensor, "b q k_less_1 w"], blocks: Blocks) -> Float[Tensor, ""]:
@@ -344,205 +194,8 @@ class Scores:
     n: int
 
 
-@dataclass
-class Result:
-    """What training one bridge gave. Accuracies are exact match on the questions of 400 test scenes.
-
-    `accuracy` and `by_kind` are on new scenes; `unseen` on things of an unseen colour-and-shape pair;
-    `elsewhere` on scenes with a thing in a cell where its shape was never trained; `blind` without a picture,
-    `shuffled` with another scene's and `blank` with an empty one. `seconds` is training alone.
-    `visual_tokens` is what one picture costs in the language model's stream. `curve` is (step, accuracy on
-    60 scenes), `gates` is (step, |tanh alpha| of each block) for blocks that have an `alpha`.
-    """
-
-    name: str
-    steps: int
-    seed: int
-    seconds: float
-    parameters: int
-    visual_tokens: int
-    accuracy: float
-    by_kind: dict[str, float]
-    unseen: float
-    elsewhere: float
-    blind: float
-    shuffled: float
-    blank: float
-    losses: list[float] = field(repr=False)
-    curve: list[tuple[int, float]] = field(repr=False)
-    gates: list[tuple[int, list[float]]] = field(repr=False)
-    model: SeeingModel = field(repr=False)
-
-    def row(self) -> dict[str, Any]:
-        """The result as one row of a table, ready for JSON."""
-        left_out = {"losses", "curve", "gates", "model"}
-        return {name: value for name, value in vars(self).items() if name not in left_out}
-
-
-def train_bridge(
-    bridge: nn.Module,
-    *,
-    steps: int = 600,
-    seed: int = 0,
-    entrance: str = "prefix",
-    merge: int = 2,
-    resampler: nn.Module | None = None,
-    learning_rate: float | None = None,
-    kinds: Sequence[str] = KINDS,
-    world: MicroWorld | None = None,
-    name: str | None = None,
-    progress: bool = True,
-) -> Result:
-    """Train a bridge between the frozen encoder and the frozen language model, then test it.
-
-    Args:
-        bridge: your module. Seed torch before you build it; `seed` here is for the scenes and questions.
-        steps: optimiser steps of 16 pictures with 8 questions each. 600 take about a minute on one core.
-        entrance, merge, resampler: see `SeeingModel`.
-        learning_rate: peak of AdamW's rate, after 20 steps; the entrance's own if not given; a cosine takes
-            it down to a thirtieth. Muon's rate is ten times as high.
-        kinds: the kinds of question to train and test on; a kind named twice is asked twice as often.
-        world: the frozen pieces; `MicroWorld.load()` if not given.
-        name: what to call it in tables; the bridge's class if not given.
-        progress: show a bar.
-
-    Raises:
-        ShapeError: the bridge returned something the language model cannot read.
-        CourseError: see `SeeingModel`.
-    """
-    world = MicroWorld.load() if world is None else world
-    model = SeeingModel(world, bridge, entrance, merge, resampler)
-    album = world.train
-    optimisers = optimisers_for(model, learning_rate or ENTRANCES[entrance])
-    schedules = [
-        torch.optim.lr_scheduler.LambdaLR(one, partial(learning_rate_at, steps=steps)) for one in optimisers
-    ]
-    order = torch.Generator().manual_seed(seed)
-    n_probe = min(60, len(world.new.scenes))
-    losses: list[float] = []
-    curve = [(0, evaluate(model, n_scenes=n_probe, kinds=kinds).accuracy)]
-    gates = [(0, _gates(bridge))] if _gates(bridge) else []
-    seconds = 0.0
-    model.train()
-    with (
-        torch.random.fork_rng(devices=[]),
-        tqdm(total=steps, disable=not progress, desc=name or _name(bridge)) as bar,
-    ):
-        torch.manual_seed(seed)  # for a bridge that draws at random itself, dropout for instance
-        for step in range(1, steps + 1):
-            began = time.perf_counter()
-            picked = torch.randint(len(album.scenes), (PICTURES,), generator=order)
-            questions = [
-                draw_questions(
-                    album.scenes[index], QUESTIONS, key(seed, step), pairs="seen", kinds=tuple(kinds)
-                )
-                for index in picked.tolist()
-            ]
-            blocks = question_blocks(questions, world.vocabulary)
-            loss = answer_loss(model(album.features[picked], blocks), blocks)
-            model.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.trainable(), 1.0)
-            for optimiser, schedule in zip(optimisers, schedules, strict=True):
-                optimiser.step()
-                schedule.step()
-            losses.append(loss.item())
-            seconds += time.perf_counter() - began
-            if step % max(1, steps // 12) == 0 or step == steps:
-                curve.append((step, evaluate(model, n_scenes=n_probe, kinds=kinds).accuracy))
-                if gates:
-                    gates.append((step, _gates(bridge)))
-                bar.set_postfix(loss=f"{losses[-1]:.2f}", right=f"{curve[-1][1]:.2f}")
-                model.train()
-            bar.update()
-    return measured(
-        model, name or _name(bridge), steps, seed, seconds, losses, curve, gates, kinds=tuple(kinds)
-    )
-
-
-def measured(
-    model: SeeingModel,
-    name: str,
-    steps: int,
-    seed: int,
-    seconds: float,
-    losses: list[float],
-    curve: list[tuple[int, float]],
-    gates: list[tuple[int, list[float]]],
-    kinds: Sequence[str] = KINDS,
-) -> Result:
-    """Test a trained model with its own pictures and with every control."""
-    model.eval()
-    own = evaluate(model, kinds=kinds)
-    return Result(
-        name=name,
-        steps=steps,
-        seed=seed,
-        seconds=round(seconds, 2),
-        parameters=sum(
-            p.numel()
-            for part in (model.bridge, model.resampler)
-            if part is not None
-            for p in part.parameters()
-        ),
-        visual_tokens=_visual_tokens(model),
-        accuracy=own.accuracy,
-        by_kind=own.by_kind,
-        unseen=evaluate(model, "unseen", kinds=kinds).accuracy,
-        elsewhere=evaluate(model, "elsewhere", kinds=kinds).accuracy,
-        blind=evaluate(model, picture="none", kinds=kinds).accuracy,
-        shuffled=evaluate(model, picture="shuffled", kinds=kinds).accuracy,
-        blank=evaluate(model, picture="blank", kinds=kinds).accuracy,
-        losses=losses,
-        curve=curve,
-        gates=gates,
-        model=model,
-    )
-
-
-def optimisers_for(model: SeeingModel, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of linear maps, AdamW for biases, norms, queries, positions and gates.
-
-    Muon turns a matrix's step into one of the same length in every direction (Jordan et al. 2024,
-    https://kellerjordan.github.io/posts/muon), so that no direction has to wait for the others. Vectors have
-    no directions to even out, and queries or positions are lists of vectors, not maps.
-    """
-    maps = {id(part.weight) for part in model.modules() if isinstance(part, nn.Linear)}
-    maps |= {
-        id(part.in_proj_weight)
-        for part in model.modules()
-        if isinstance(part, nn.MultiheadAttention) and part.in_proj_weight is not None
-    }
-    matrices = [parameter for parameter in model.trainable() if id(parameter) in maps]
-    others = [parameter for parameter in model.trainable() if id(parameter) not in maps]
-    found: list[torch.optim.Optimizer] = []
-    if others:
-        found.append(torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01))
-    if matrices:
-        rate = MUON_FACTOR * learning_rate
-        found.append(torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))
-    return found
-
-
-def learning_rate_at(step: int, steps: int) -> float:
-    """The share of the peak rate at a step: a short warm-up, then a cosine down to a thirtieth."""
-    warm_up = min(20, max(1, steps // 4))
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.03 + 0.97 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up))) / 2
-
-
-def _name(bridge: nn.Module) -> str:
-    return type(bridge[0] if isinstance(bridge, nn.ModuleList) and len(bridge) else bridge).__name__
-
-
-def _gates(bridge: nn.Module) -> list[float]:
-    alphas = [getattr(block, "alpha", None) for block in bridge] if isinstance(bridge, nn.ModuleList) else []
-    return [alpha.detach().tanh().abs().mean().item() for alpha in alphas if isinstance(alpha, Tensor)]
-
-
 @torch.no_grad()
-def _visual_tokens(model: SeeingModel) -> int:
+def visual_tokens(model: SeeingModel) -> int:
     return model.prefix(model.world.new.features[:1], 1).shape[1]
 
 
@@ -666,7 +319,7 @@ def _looks(
         raise CourseError(
             'Only entrance="prefix" puts visual tokens where the language model can look at them.'
         )
-    n = _visual_tokens(model)
+    n = visual_tokens(model)
     rows = model.world.grid[0]
     if n not in (rows**2, (rows // 2) ** 2):
         raise CourseError(
@@ -712,53 +365,3 @@ def pointing_game(model: SeeingModel, n_scenes: int = 200, seed: int = 0) -> Flo
     cell = (best // side) * 3 // side * 3 + (best % side) * 3 // side
     asked_cell = torch.tensor([question.thing.cell for _, question in pairs if question.thing is not None])
     return (cell == asked_cell[None, :, None]).float().mean(dim=1)
-
-
-@dataclass(frozen=True)
-class Builder:
-    """How to make and train one bridge of a benchmark."""
-
-    make: Callable[[], nn.Module]
-    steps: int = 600
-    entrance: str = "prefix"
-    merge: int = 2
-    learning_rate: float | None = None
-    resampler: Callable[[], nn.Module] | None = None
-
-
-def bridge_benchmark(
-    builders: dict[str, Builder],
-    seeds: Sequence[int] = (0,),
-    world: MicroWorld | None = None,
-    progress: bool = True,
-    kinds: Sequence[str] = KINDS,
-) -> dict[str, Any]:
-    """Train every bridge with every seed, one after another, and put them into one table.
-
-    Returns:
-        `{"blind": accuracy, "blind_by_kind": {…}, "bridges": [row, …]}`; a row is `Result.row()`.
-    """
-    world = MicroWorld.load() if world is None else world
-    rows = []
-    for seed in seeds:
-        for name, builder in builders.items():
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                bridge = builder.make()
-                resampler = builder.resampler() if builder.resampler is not None else None
-            result = train_bridge(
-                bridge,
-                steps=builder.steps,
-                seed=seed,
-                entrance=builder.entrance,
-                merge=builder.merge,
-                resampler=resampler,
-                learning_rate=builder.learning_rate,
-                kinds=kinds,
-                world=world,
-                name=name,
-                progress=progress,
-            )
-            rows.append(result.row())
-    floor = blind_floor(world, kinds=kinds)
-    return {"blind": floor.accuracy, "blind_by_kind": floor.by_kind, "bridges": rows}

@@ -1,4 +1,4 @@
-"""Seven experiments on the two backbones, ready for a notebook: each returns its numbers and a figure.
+"""Eight experiments on the two backbones, ready for a notebook: each returns its numbers and a figure.
 
     numbers, figure = position_blindness()
 
@@ -9,22 +9,25 @@ Axes in this file:
     n  things, one after another    d  width of a thing's merged patch tokens    k  classes of a probe
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
+from einops import rearrange, reduce
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from course_lib import plots
 from course_lib.alignment import align_bridge
 from course_lib.backbones import load_contrastive
+from course_lib.errors import CourseError
 from course_lib.exhibits import Exhibit
 from course_lib.microworld import (
     COLOURS,
     COLUMNS,
+    KINDS,
     ROWS,
     SHAPES,
     Scene,
@@ -34,19 +37,14 @@ from course_lib.microworld import (
     render_many,
 )
 from course_lib.microworld.sentences import caption, describe
-from course_lib.seeing import (
-    Album,
-    MicroWorld,
-    Result,
-    SeeingModel,
-    blind_floor,
-    evaluate,
-    pointing_game,
-    train_bridge,
-)
+from course_lib.seeing import SeeingModel, blind_floor, evaluate, pointing_game
+from course_lib.training import Result, train_bridge
 from course_lib.vision import ContrastiveModel, to_pixels
+from course_lib.world import Album, MicroWorld
 
 Numbers = dict[str, Any]
+READING = (*KINDS, "digit")  # the kinds of question where digits are written by hand
+TILE_TOKENS = (1, 4, 9, 36)  # what 6 x 6 patches can be averaged to and remain a square
 PLACES = tuple((row, column) for row in range(len(ROWS)) for column in range(len(COLUMNS)))
 
 
@@ -255,7 +253,81 @@ def alignment_against_answers(steps: int = 600, seed: int = 0) -> tuple[Numbers,
     return numbers, plots.by_kind(scores)
 
 
-# -- 6 and 7. inside a trained model ----------------------------------------------------------------------
+# -- 6. detail against budget -----------------------------------------------------------------------------
+
+
+class PooledMLP(nn.Module):
+    """Neighbouring patch tokens averaged down to a few, each then put through two linear maps.
+
+    Every bridge of this experiment has the same parameters: only how many tokens there are differs.
+
+    Args:
+        world: for the widths and the grid.
+        tokens: visual tokens of one picture, a square number whose root divides the grid.
+
+    Shapes:
+        visual   float[b 36 128]
+        returns  float[b tokens 128]
+    """
+
+    def __init__(self, world: MicroWorld, tokens: int) -> None:
+        super().__init__()
+        self.side, self.grid = math.isqrt(tokens), world.grid[0]
+        if self.side**2 != tokens or self.grid % self.side:
+            raise CourseError(
+                f"{self.grid} x {self.grid} patches cannot be averaged to {tokens} tokens; choose one of "
+                f"{', '.join(map(str, TILE_TOKENS))}."
+            )
+        wide = 4 * world.d_visual
+        self.maps = nn.Sequential(nn.Linear(world.d_visual, wide), nn.GELU(), nn.Linear(wide, world.d_text))
+
+    def forward(self, visual: Float[Tensor, "b v d"]) -> Float[Tensor, "b n d_text"]:
+        along = {"y": self.side, "x": self.side, "i": self.grid // self.side, "j": self.grid // self.side}
+        pooled: Tensor = self.maps(reduce(visual, "b (y i x j) d -> b (y x) d", "mean", **along))
+        return pooled
+
+
+def read_through(tokens: int, steps: int = 400, seed: int = 0) -> Result:
+    """One bridge of so many visual tokens, in a world where digits are written by hand."""
+    world = MicroWorld.load(digits=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        bridge = PooledMLP(world, tokens)
+    return train_bridge(
+        bridge,
+        steps=steps,
+        seed=seed,
+        merge=1,
+        kinds=(*READING, "digit"),  # twice as often as any other
+        world=world,
+        name=f"{tokens} tokens",
+        progress=False,
+    )
+
+
+def reading_against_tokens(
+    steps: int = 400, seeds: Sequence[int] = (0,), tokens: Sequence[int] = TILE_TOKENS
+) -> tuple[Numbers, Exhibit]:
+    """What fewer visual tokens cost: handwriting suffers first and most, colours least.
+
+    A picture is a tile of a page; a page of four takes four times the tokens.
+
+    Args:
+        steps: of each bridge; about 40 s each at 400.
+        seeds: of the bridges; the figure shows means.
+        tokens: how many for one tile, in the order of training.
+    """
+    results = {count: [read_through(count, steps, seed) for seed in seeds] for count in tokens}
+    by_kind = {
+        kind: {n: sum(r.by_kind[kind] for r in rs) / len(rs) for n, rs in results.items()} for kind in READING
+    }
+    shuffled = {n: sum(r.shuffled for r in rs) / len(rs) for n, rs in results.items()}
+    shown = {kind: sorted(by_kind[kind].items()) for kind in ("digit", "shape", "where", "colour")}
+    figure = plots.learning_curves(shown, xlabel="visual tokens for one tile", log=True)
+    return {"by_kind": by_kind, "shuffled": shuffled, "tokens_of_a_page": {n: 4 * n for n in tokens}}, figure
+
+
+# -- 7 and 8. inside a trained model ----------------------------------------------------------------------
 
 
 def where_it_looks(model: SeeingModel, n_scenes: int = 200) -> tuple[Numbers, Exhibit]:

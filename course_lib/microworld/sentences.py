@@ -1,12 +1,17 @@
 """Scene -> sentences: whole captions, and the short phrases that name one property."""
 
 from course_lib.microworld.draws import Draws
-from course_lib.microworld.scenes import COLOURS, DIGITS, SHAPES, SIZES, Scene, Thing
+from course_lib.microworld.scenes import COLOURS, COLUMNS, DIGITS, ROWS, SHAPES, SIZES, Scene, Thing
 
 COLOUR_PHRASES = tuple(f"a {colour} thing" for colour in COLOURS)
 SHAPE_PHRASES = tuple(f"a {shape}" for shape in SHAPES)
 DIGIT_PHRASES = tuple(f"a {digit}" for digit in DIGITS)
 SIZE_PHRASES = tuple(f"a {size} thing" for size in SIZES)
+
+
+def fused_words(thing: Thing) -> tuple[str, ...]:
+    """The five words of a thing whose embeddings, added up, are its fused token."""
+    return (thing.size, thing.colour, thing.shape, ROWS[thing.row], COLUMNS[thing.column])
 
 
 def describe(thing: Thing) -> str:

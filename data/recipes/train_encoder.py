@@ -32,7 +32,6 @@ from course_lib.backbones import ENCODERS
 from course_lib.microworld import COLOURS, SHAPES, SIZES, Scene, Vocabulary, caption, draw_scenes, render_many
 from course_lib.microworld.scenes import DIGITS
 from course_lib.microworld.sentences import COLOUR_PHRASES, DIGIT_PHRASES, SHAPE_PHRASES, SIZE_PHRASES
-from course_lib.seeing import Album
 from course_lib.showcase import fit_probe, things_of
 from course_lib.vision import (
     ContrastiveModel,
@@ -42,6 +41,7 @@ from course_lib.vision import (
     contrastive_loss,
     to_pixels,
 )
+from course_lib.world import Album
 
 MOST_WORDS = 32
 PROPERTIES = {

@@ -49,7 +49,7 @@ from torch import Tensor
 
 from course_lib.backbones import LANGUAGE_MODELS
 from course_lib.errors import CourseError
-from course_lib.language import LanguageModel, LanguageSizes, pack
+from course_lib.language import LanguageModel, LanguageSizes, read_blocks
 from course_lib.microworld import (
     COLOURS,
     COLUMNS,
@@ -70,6 +70,7 @@ from course_lib.microworld.blocks import Blocks, exact_match, question_blocks
 from course_lib.microworld.draws import Draws
 from course_lib.microworld.episodes import ASKED, BINDINGS, MOST_WORDS, Episode, draw_episode
 from course_lib.microworld.scenes import DIGITS
+from course_lib.microworld.sentences import fused_words
 from course_lib.microworld.vocabulary import MADE_UP
 
 VOCABULARY = Vocabulary()
@@ -80,7 +81,7 @@ NOISE = 0.6  # most sd of what is added to a slot, in units of the embedding's r
 STRETCH = 0.4  # a fused token is up to so much longer or shorter
 BEND = 0.4  # most size of the random linear map, relative to the identity's
 FACTS_STEPS, FACTS_NOISE = 4000, 0.2  # the first run
-STEPS = {"best": 3300, "text": 1500, "direct": 800}  # "text" has one run; the others, after the first one
+STEPS = {"best": 3300, "text": 1500, "direct": 300}  # "text" has one run; the others, after the first one
 PHASING = (0.35, 0.7)  # shares of the run between which `direct` questions lose their two steps
 BINDING_EVERY = 3
 STAGES = {"words": 0.1, "tokens": 0.15, "asking": 0.25, "pictures": 0.5}  # shares of the binding steps
@@ -127,8 +128,7 @@ def roughened(tokens: Tensor, words: Tensor, noise: float, shape: float = 1.0) -
 
 def bag(thing: Thing) -> list[int]:
     """The five words of a thing whose embeddings are summed."""
-    names = (thing.size, thing.colour, thing.shape, ROWS[thing.row], COLUMNS[thing.column])
-    return [VOCABULARY.ids[name] for name in names]
+    return [VOCABULARY.ids[name] for name in fused_words(thing)]
 
 
 def text_prefix(model: LanguageModel, scenes: list[Scene], seed: int) -> tuple[Tensor, Tensor]:
@@ -141,10 +141,7 @@ def text_prefix(model: LanguageModel, scenes: list[Scene], seed: int) -> tuple[T
 
 def read(model: LanguageModel, prefix: Tensor, keep: Tensor, blocks: Blocks) -> Tensor:
     """Logits of every word of every block."""
-    sees, positions = pack(keep, blocks.keep)
-    words = rearrange(model.model.embed_tokens(blocks.ids), "b n k d -> b (n k) d")
-    logits = model(torch.cat([prefix, words], dim=1), sees, positions)
-    return rearrange(logits[:, prefix.shape[1] :], "b (n k) w -> b n k w", n=blocks.ids.shape[1])
+    return read_blocks(model, prefix, keep, blocks.ids, blocks.keep)
 
 
 # -- answering -------------------------------------------------------------------------------------------

@@ -90,17 +90,11 @@ from course_lib.exhibits import Table
 from course_lib.explorers import budget_explorer, concatenation_explorer
 from course_lib.full_size import count
 from course_lib.microworld import caption, draw_questions
-from course_lib.seeing import (
-    MicroWorld,
-    SeeingModel,
-    answer,
-    blind_floor,
-    looking,
-    pointing_game,
-    train_bridge,
-)
+from course_lib.seeing import SeeingModel, answer, blind_floor, looking, pointing_game
 from course_lib.side_by_side import first_difference
+from course_lib.training import train_bridge
 from course_lib.watching import attention_watched
+from course_lib.world import MicroWorld
 
 STEPS = 12 if FAST else 600  # of training one bridge; 600 take less than a minute on two cores
 world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
@@ -1559,7 +1553,7 @@ sizes = {"n_queries": 16, "n_layers": 2, "n_heads": 4, "d_model": 128}
 untrained = SimplifiedQFormer(4 * world.d_visual, world.d_text, **sizes)
 torch.manual_seed(SEED)
 qformer = SimplifiedQFormer(4 * world.d_visual, world.d_text, **sizes)
-settings = {"steps": STEPS, "seed": SEED, "learning_rate": 1e-3, "name": "Q-Former"}
+settings = {"steps": STEPS, "seed": SEED, "learning_rate": 5e-4, "name": "Q-Former"}
 results["Q-Former"] = train_bridge(qformer, world=world, **settings)
 print(f"{results['Q-Former'].seconds:.0f} s")
 plots.learning_curves({name: result.curve for name, result in results.items()}, blind.accuracy)

@@ -8,8 +8,8 @@ from course_lib.alignment import align_bridge, fused_tokens
 from course_lib.errors import ShapeError
 from course_lib.few_shot import few_shot_accuracy
 from course_lib.microworld import Scene, Thing
-from course_lib.seeing import MicroWorld
 from course_lib.showcase import mlp
+from course_lib.world import MicroWorld
 
 
 def test_a_cells_token_is_the_sum_of_its_things_words() -> None:

@@ -5,7 +5,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from course_lib.errors import ShapeError
-from course_lib.language import LanguageModel, LanguageSizes, pack
+from course_lib.language import LanguageModel, LanguageSizes, pack, read_blocks
 
 SIZES = LanguageSizes(n_words=31, d_model=24, n_layers=3, n_heads=3, d_hidden=40, rope_base=700.0)
 
@@ -152,3 +152,25 @@ def test_a_mask_or_positions_of_another_length_are_named(pair):
 def test_heads_of_odd_width_are_refused():
     with pytest.raises(ShapeError, match="d_model=30 cannot be cut into n_heads=6 heads of even width"):
         LanguageModel(LanguageSizes(5, d_model=30, n_heads=6))
+
+
+def test_blocks_read_without_their_padding_give_what_they_give_with_it() -> None:
+    torch.manual_seed(3)
+    model = LanguageModel(LanguageSizes(n_words=11, d_model=16, n_layers=2, n_heads=2, d_hidden=24)).eval()
+    prefix = torch.randn(2, 4, 16)
+    prefix_keep = torch.tensor([[True] * 4, [True, True, False, False]])
+    ids, lengths = torch.randint(0, 11, (2, 3, 6)), torch.tensor([[6, 2, 3], [1, 4, 2]])
+    keep = torch.arange(6) < lengths[..., None]
+    sees, positions = pack(prefix_keep, keep)
+    stream = torch.cat([prefix, model.model.embed_tokens(ids.flatten(1))], dim=1)
+    slow = model(stream, sees, positions)[:, 4:].unflatten(1, (3, 6))
+    read: list[int] = []
+
+    def counted(_: int, hidden: torch.Tensor) -> torch.Tensor:
+        read.append(hidden.shape[1])
+        return hidden
+
+    quick = read_blocks(model, prefix, prefix_keep, ids, keep, counted)
+    torch.testing.assert_close(quick[keep], slow[keep], atol=1e-5, rtol=1e-5)
+    assert (quick[~keep] == 0).all()
+    assert read == [4 + 11] * 2  # the longest row, and not 4 + 18

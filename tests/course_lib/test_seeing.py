@@ -10,19 +10,17 @@ from course_lib.language import LanguageModel
 from course_lib.microworld import KINDS, Question, draw_questions, draw_scenes, render
 from course_lib.microworld.blocks import exact_match, question_blocks
 from course_lib.seeing import (
-    Builder,
     Eyes,
-    MicroWorld,
     SeeingModel,
     answer,
     answer_loss,
     blind_floor,
-    bridge_benchmark,
     evaluate,
     looking,
     pointing_game,
-    train_bridge,
 )
+from course_lib.training import train_bridge
+from course_lib.world import MicroWorld
 
 
 class Perceptron(nn.Sequential):
@@ -262,38 +260,6 @@ def test_a_perfect_looker_wins_the_pointing_game(world, monkeypatch):
 
         monkeypatch.setattr("course_lib.seeing._looks", looks)
         assert pointing_game(model, n_scenes=20).min() == 1
-
-
-@pytest.mark.slow
-def test_the_benchmark_is_a_table_ready_for_json(world):
-    table = bridge_benchmark(
-        {
-            "plain": Builder(Perceptron, steps=2),
-            "gates": Builder(lambda: nn.ModuleList(Gate() for _ in range(4)), 2, "layers"),
-        },
-        seeds=(0, 1),
-        world=world,
-        progress=False,
-    )
-    assert [(row["name"], row["seed"]) for row in table["bridges"]] == [
-        ("plain", 0),
-        ("gates", 0),
-        ("plain", 1),
-        ("gates", 1),
-    ]
-    wanted = {
-        "name",
-        "seed",
-        "steps",
-        "seconds",
-        "parameters",
-        "visual_tokens",
-        "accuracy",
-        "by_kind",
-        "shuffled",
-    }
-    assert all(wanted <= set(row) for row in table["bridges"])
-    assert table["blind"] == pytest.approx(table["bridges"][0]["blind"])
 
 
 def test_wrong_use_is_one_clear_sentence(world, trained):

@@ -3,9 +3,25 @@
 import pytest
 import torch
 
+from course_lib.errors import CourseError
 from course_lib.exhibits import Exhibit
-from course_lib.seeing import MicroWorld, train_bridge
-from course_lib.showcase import fit_probe, gates_opening, mlp, position_blindness, where_it_looks
+from course_lib.showcase import (
+    READING,
+    TILE_TOKENS,
+    PooledMLP,
+    alignment_against_answers,
+    fit_probe,
+    fused_against_text,
+    gates_opening,
+    last_against_penultimate,
+    missing_red_ring,
+    mlp,
+    position_blindness,
+    reading_against_tokens,
+    where_it_looks,
+)
+from course_lib.training import train_bridge
+from course_lib.world import MicroWorld
 from tests.course_lib.test_few_shot import gated
 
 
@@ -43,3 +59,61 @@ def test_one_head_looks_at_what_it_is_asked_about_and_gates_open_from_zero() -> 
     assert result.gates[0][1] == [0.0] * 4
     assert max(numbers["last"].values()) > 0.003  # .010 was seen, after 24 steps
     assert isinstance(figure, Exhibit)
+
+
+@pytest.mark.slow
+def test_the_red_ring_is_missing_without_region_phrases_and_there_with_them() -> None:
+    numbers, figure = missing_red_ring(steps=150, n_scenes=1500)
+    lesser, best = numbers["no region phrases"], numbers["region phrases"]
+    for where in ("probe, unseen pairs", "bridge, unseen pairs"):
+        assert lesser[where] < 0.4 < 0.8 < best[where]
+    # The lesser probe reads seen pairs, so the shape is there, in a form that hangs on its colour ...
+    assert lesser["probe, seen pairs"] > lesser["probe, unseen pairs"] + 0.3
+    # ... and it had taken the colour for evidence against the shape.
+    assert lesser["the same, colour never met"] > lesser["probe, unseen pairs"]
+    assert "bridge, unseen pairs" in str(figure)
+
+
+@pytest.mark.slow
+def test_a_bridge_is_as_good_as_the_layer_and_the_language_model_it_stands_between() -> None:
+    numbers, figure = fused_against_text(steps=150)
+    fused, words = numbers["has read fused facts"], numbers["has read words only"]
+    assert fused["accuracy"] > words["accuracy"] + 0.15
+    assert words["accuracy"] > numbers["blind"]
+    assert "has read words only" in str(figure)
+    numbers, figure = last_against_penultimate(steps=60)
+    assert set(numbers) == {"penultimate layer", "last layer", "blind"}
+    assert all(numbers[name]["accuracy"] > numbers["blind"] for name in set(numbers) - {"blind"})
+    assert isinstance(figure, Exhibit)
+
+
+@pytest.mark.slow
+def test_being_told_each_token_is_quicker_and_better_than_being_told_answers() -> None:
+    numbers, figure = alignment_against_answers(steps=200)
+    told, asked = numbers["told each token"], numbers["told answers"]
+    assert told["seconds"] < asked["seconds"]
+    assert told["unseen"] > asked["unseen"]
+    assert "told answers" in str(figure)
+
+
+def test_averaged_tokens_are_means_of_neighbours_and_cost_the_same_parameters() -> None:
+    world = MicroWorld.load(200, 24)
+    bridges = [PooledMLP(world, tokens) for tokens in TILE_TOKENS]
+    assert len({sum(p.numel() for p in bridge.parameters()) for bridge in bridges}) == 1
+    patches = world.new.features[:2]
+    with torch.no_grad():
+        assert [bridge(patches).shape[1] for bridge in bridges] == list(TILE_TOKENS)
+        corner = bridges[2].maps(patches[:, [0, 1, 6, 7]].mean(1))
+        torch.testing.assert_close(bridges[2](patches)[:, 0], corner)
+    for wrong in (5, 16):
+        with pytest.raises(CourseError, match=f"averaged to {wrong} tokens; choose one of 1, 4, 9, 36"):
+            PooledMLP(world, wrong)
+
+
+@pytest.mark.slow
+def test_handwriting_needs_more_than_one_token() -> None:
+    numbers, figure = reading_against_tokens(steps=120, tokens=(1, 9))
+    assert set(numbers["by_kind"]) == set(READING)
+    assert numbers["by_kind"]["digit"][9] > numbers["by_kind"]["digit"][1] + 0.1
+    assert numbers["tokens_of_a_page"] == {1: 4, 9: 36}
+    assert "visual tokens" in str(figure)
