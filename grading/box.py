@@ -7,6 +7,7 @@ repository is there: no solutions, no checks, no gradebook, no environment varia
 import functools
 import json
 import os
+import platform
 import shutil
 import sys
 import sysconfig
@@ -14,12 +15,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from grading import calls, launch
 from grading.errors import SandboxError
 
-RUNGS = ("bubblewrap", "none")
+RUNGS = ("bubblewrap", "bubblewrap-only", "none")  # the strongest first
 HOME = "/home/learner"
 INSIDE = "/box"
 OUR_PACKAGES = ("course_lib", "grading")  # masked where an installation put them beside third-party packages
@@ -28,17 +31,8 @@ SCRATCH_MB = 256
 SHARE_PREFIX = "see-"
 SHARE_MB, SHARE_FILES = 32, 200
 
-# Runs inside the box, before any of the learner's code. Limits lowered here cannot be raised again.
-LAUNCHER = """
-import json, resource, runpy, sys
-for name, value in json.loads(sys.argv[1]).items():
-    resource.setrlimit(getattr(resource, name), (value, value))
-sys.argv = sys.argv[2:]
-if sys.argv[0].endswith(".py"):
-    runpy.run_path(sys.argv[0], run_name="__main__")
-else:
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-"""
+# The lines that run inside a box before any of the learner's. As text, for no file of ours is in a box.
+LAUNCHER = Path(__file__).with_name("launch.py").read_text()
 
 
 @dataclass(frozen=True)
@@ -95,11 +89,17 @@ def sweep() -> None:
 
 
 def command(rung: str, box: Box, module: str, arguments: Sequence[str] = ()) -> list[str]:
-    """The command line that runs a Python module in a box."""
-    limits = box.rlimits
+    """The command line that runs a Python module in a box.
+
+    Raises:
+        SandboxError: something that the rung needs is not installed.
+    """
+    orders: dict[str, Any] = {"limits": box.rlimits}
     if rung == "none":
-        del limits["RLIMIT_NPROC"]  # it counts everything this user runs
-        return [sys.executable, "-s", "-P", "-c", LAUNCHER, json.dumps(limits), module, *arguments]
+        del orders["limits"]["RLIMIT_NPROC"]  # it counts everything this user runs
+        return [sys.executable, "-s", "-P", "-c", LAUNCHER, json.dumps(orders), module, *arguments]
+    if rung == "bubblewrap":
+        orders |= {"paths": paths(box), "calls": _second_lock()}
     uid = box_uid()
     line = [_tool("bwrap"), "--die-with-parent", "--new-session", "--clearenv"]
     line += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
@@ -117,8 +117,36 @@ def command(rung: str, box: Box, module: str, arguments: Sequence[str] = ()) -> 
     if uid is not None:
         line += [_tool("setpriv"), "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
         line += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
-    line += [f"{INSIDE}/python/bin/python3", "-s", "-P", "-c", LAUNCHER, json.dumps(limits)]
+    line += [f"{INSIDE}/python/bin/python3", "-s", "-P", "-c", LAUNCHER, json.dumps(orders)]
     return [*line, module, *arguments]
+
+
+def _second_lock() -> str:
+    """The seccomp program, once it is clear that both halves of the lock are there."""
+    program, missing = calls.program(), ""
+    if not launch.landlock_version():
+        missing = f"this kernel ({platform.release()}) has no Landlock, which came with Linux 5.13"
+    elif program is None:
+        missing = "the library libseccomp is not installed (apt install libseccomp2)"
+    if missing or program is None:
+        raise SandboxError(
+            f"the sandbox's second lock is missing: {missing}; say --sandbox bubblewrap-only to grade "
+            "without it (every verdict then says so), or grade on another machine."
+        )
+    return program
+
+
+def paths(box: Box) -> dict[str, list[str]]:
+    """What Landlock leaves open inside a box; the words are `launch.RIGHTS`.
+
+    The mounts say nearly the same. That is the point: two locks that have nothing in common.
+    """
+    return {
+        "run": ["/usr/lib", "/usr/lib64", "/lib", "/lib64", INSIDE],
+        "read": ["/etc/ld.so.cache", "/sys/devices/system/cpu", "/proc"],
+        "use": ["/dev"],
+        "write": ["/tmp", "/dev/shm", HOME, str(box.share)],
+    }
 
 
 def environment(box: Box, rung: str = "bubblewrap") -> dict[str, str]:

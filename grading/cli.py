@@ -50,7 +50,9 @@ FORESEEN = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, 
 
 WeekName = Annotated[str, typer.Option("--week", "-w", help="A week: 02, week02, its folder's name, or all.")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Submissions run at once.")]
-Rung = Annotated[str, typer.Option(help="bubblewrap, or none: strangers' code then runs unprotected.")]
+Rung = Annotated[
+    str, typer.Option(help="bubblewrap, bubblewrap-only, or none: strangers' code then runs unprotected.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 

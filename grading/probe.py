@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+AF_ALG, AF_VSOCK = 38, 40  # linux/socket.h; Python has the names only where it was built with them
+
 
 def possible(attempt: Callable[[], object]) -> bool:
     try:
@@ -66,6 +68,47 @@ def new_rights() -> None:
     os.setuid(0)
 
 
+def run_what_was_written(program: str) -> None:
+    """Write a program into the home, and start it."""
+    script = os.path.expanduser("~/.probe-program")
+    with open(script, "w") as file:
+        file.write(f"#!{program}\n")
+    os.chmod(script, 0o755)
+    os.waitpid(os.posix_spawn(script, [script], {}), 0)
+
+
+def be_traced() -> None:
+    """Ask to be traced by the parent: what anybody may do who is not locked in."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(0, 0, 0, 0) != 0:  # PTRACE_TRACEME
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+
+def open_socket(family: int) -> None:
+    socket.socket(family, socket.SOCK_STREAM if family == AF_VSOCK else socket.SOCK_SEQPACKET).close()
+
+
+def not_locked_twice(program: str) -> list[str]:
+    """What Landlock and seccomp forbid and the namespaces alone do not."""
+    found = []
+    if possible(lambda: os.listdir("/")):
+        found.append("it can list what no rule names")
+    if possible(partial(run_what_was_written, program)):
+        found.append("it can run a program that it wrote")
+    if status("Seccomp") != [2]:  # SECCOMP_MODE_FILTER
+        found.append("its system calls are not filtered")
+    # In a process of its own: one that is traced can be killed by nobody but its tracer.
+    child = os.fork()
+    if child == 0:
+        os._exit(int(possible(be_traced)))
+    if os.waitpid(child, 0)[1] != 0:
+        found.append("it can have itself traced")
+    for name, family in (("hypervisor", AF_VSOCK), ("kernel's ciphers", AF_ALG)):
+        if possible(partial(open_socket, family)):
+            found.append(f"it can open a socket to the {name}")
+    return found
+
+
 def status(*fields: str) -> list[int]:
     with open("/proc/self/status") as file:
         lines = dict(line.split(":", 1) for line in file)
@@ -102,6 +145,8 @@ def broken(facts: dict[str, Any]) -> list[str]:
         found.append("open files have no limit")
     if possible(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1 << 16, 1 << 16))):
         found.append("limits can be raised")
+    if facts["locked_twice"]:
+        found += not_locked_twice(facts["program"])
     return found
 
 

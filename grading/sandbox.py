@@ -2,10 +2,13 @@
 
 The rung in use is self-tested before anything is run in it, and recorded in every verdict.
 
-    bubblewrap  the process sees an interpreter, installed packages, its edition of course_lib, and an empty
-                home in memory. Own mount, pid, net, ipc and uts namespaces. Started by root, it runs as a
-                user id of its own, without capabilities; started by anybody else, in a user namespace.
-    none        a plain process with limits. Only when asked for by name.
+    bubblewrap       the process sees an interpreter, installed packages, its edition of course_lib, and an
+                     empty home in memory. Own mount, pid, net, ipc and uts namespaces. Started by root, it
+                     runs as a user id of its own, without capabilities; started by anybody else, in a user
+                     namespace. Inside, it locks itself in a second time, with Landlock and seccomp.
+    bubblewrap-only  the same without the second lock, for a kernel that has no Landlock (before 5.13) or a
+                     system without libseccomp. Only when asked for by name.
+    none             a plain process with limits. Only when asked for by name.
 """
 
 import contextlib
@@ -33,7 +36,7 @@ class Boxed:
     """A running boxed process and everything it started; killed as one.
 
     Args:
-        rung: "bubblewrap" or "none".
+        rung: one of `box.RUNGS`.
         output: where the process's own standard output goes; nowhere unless given.
         descriptors: open files of ours that it gets, under the same numbers.
     """
@@ -206,6 +209,8 @@ def broken_promises(rung: str) -> list[str]:
             "memory_mb": box.memory_mb,
             "processes": box.processes,
             "open_files": box.open_files,
+            "locked_twice": rung == "bubblewrap",
+            "program": f"{INSIDE}/python/bin/python3",
         }
         shutil.copyfile(Path(__file__).with_name("probe.py"), share / "probe.py")
         try:

@@ -16,7 +16,7 @@ from grading.errors import CourseBroken
 from grading.records import Verdict
 
 SECRET_BYTES = 32
-RUNGS = ("bubblewrap", "none")  # the sandbox's, strongest first
+RUNGS = ("bubblewrap", "bubblewrap-only", "none")  # the sandbox's, strongest first
 REMEDY = "delete it and grade again."
 
 

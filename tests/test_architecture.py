@@ -15,7 +15,8 @@ SHARED = {"errors", "gradebook", "harmless", "layout", "notebooks", "pages", "re
 STAGES = {
     "release": {"release", "editions"},
     "collect": {"collect"},
-    "evaluate": {"evaluation", "session", "box", "sandbox", "probe", "kernel", "ask", "judge", "workers"},
+    "evaluate": {"evaluation", "session", "sandbox", "box", "launch", "calls", "probe", "kernel", "ask"}
+    | {"judge", "workers"},
     "record": {"record"},
     "feedback": {"feedback"},
     "report": {"report"},
@@ -33,6 +34,7 @@ DOORS = {
     "nbgrader": {"collect", "export", "gradebook", "record", "release"},
     "nh3": {"harmless"},
     "papermill": {"kernel"},
+    "pyseccomp": {"calls"},
 }
 
 # What a public check may use: it ships to learners, beside a notebook that has no answers in it.

@@ -358,7 +358,7 @@ def test_setup_says_once_that_there_is_no_sandbox_and_how_to_get_one(tmp_path: P
     (first, second) = (run_setup(place, PATH=str(tools)) for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
     (sentence,) = first.stderr.splitlines()
-    assert "install the package 'bubblewrap' to grade" in sentence
+    assert "install the packages 'bubblewrap' and 'libseccomp2' to grade" in sentence
     assert second.stderr == ""
 
 

@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from grading import box, sandbox
+from grading import box, calls, launch, sandbox
 from grading.box import Box
 from grading.errors import SandboxError, UsageError
 from grading.sandbox import Boxed
@@ -54,6 +55,103 @@ def test_the_self_test_can_fail() -> None:
     assert any(promise.startswith("it can write in /tmp/see-canary") for promise in broken)
 
 
+def test_without_the_second_lock_its_half_of_the_self_test_finds_all_of_it_open(share: Path) -> None:
+    """The namespaces alone allow what Landlock and seccomp forbid, so none of these promises is idle."""
+    probe = Path(sandbox.__file__).with_name("probe.py").read_text()
+    source = (
+        f"{probe.split('if __name__')[0]}\nprint(json.dumps(not_locked_twice('/box/python/bin/python3')))"
+    )
+    said, _ = run(share, source, rung="bubblewrap-only")
+    open_doors = json.loads(said.splitlines()[-1])
+    assert open_doors[:4] == [
+        "it can list what no rule names",
+        "it can run a program that it wrote",
+        "its system calls are not filtered",
+        "it can have itself traced",
+    ]
+    # Which kinds of socket there are depends on the machine's kernel.
+    assert all(door.startswith("it can open a socket to the ") for door in open_doors[4:])
+    said, _ = run(share, source)
+    assert json.loads(said.splitlines()[-1]) == []
+
+
+FORBIDDEN_CALLS = """
+import ctypes, errno, json, os
+libc = ctypes.CDLL(None, use_errno=True)
+def failed(*call):
+    ctypes.set_errno(0)
+    return [libc.syscall(*call), errno.errorcode.get(ctypes.get_errno(), "")]
+numbers = json.loads(open(os.path.join(os.path.dirname(__file__), "numbers.json")).read())
+print(json.dumps({name: failed(number, 0, 0, 0, 0, 0, 0) for name, number in numbers.items()}))
+"""
+
+
+def test_every_forbidden_call_fails_in_a_box_and_says_it_may_not(share: Path) -> None:
+    import pyseccomp
+
+    native = pyseccomp.Arch.NATIVE
+    names = [name for group in calls.FORBIDDEN.values() for name in group]
+    numbers = {name: pyseccomp.resolve_syscall(native, name) for name in names}
+    here = {name: number for name, number in numbers.items() if number >= 0}
+    assert set(names) - set(here) <= {"umount"}  # not a call of its own on 64 bits
+    (share / "numbers.json").write_text(json.dumps(here))
+    said, _ = run(share, FORBIDDEN_CALLS)
+    assert json.loads(said) == {name: [-1, "EPERM"] for name in here}
+
+
+@pytest.mark.parametrize("bit", [1 << n for n in range(32) if calls.NAMESPACES >> n & 1], ids=hex)
+def test_no_child_gets_a_namespace_of_its_own_and_a_plain_one_starts(share: Path, bit: int) -> None:
+    source = (
+        "import ctypes, errno, os\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        f"child = libc.syscall({(os.uname().machine == 'x86_64' and 56) or 220}, {bit} | 17, 0, 0, 0, 0)\n"
+        "if child == 0: os._exit(0)\n"
+        "print(child, errno.errorcode.get(ctypes.get_errno()))\n"
+        "import subprocess, sys\n"
+        "print(subprocess.run([sys.executable, '-c', '']).returncode)\n"
+    )
+    said, _ = run(share, source)
+    assert said.split() == ["-1", "EPERM", "0"]
+
+
+def test_without_landlock_or_libseccomp_one_sentence_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, share: Path
+) -> None:
+    monkeypatch.setattr(launch, "landlock_version", lambda: 0)
+    with pytest.raises(
+        SandboxError, match=r"has no Landlock, which came with Linux 5\.13; say --sandbox bubb"
+    ):
+        box.command("bubblewrap", Box(share), "this")
+    monkeypatch.undo()
+    monkeypatch.setattr(calls, "library", lambda: None)
+    calls.program.cache_clear()
+    with pytest.raises(SandboxError, match=r"apt install libseccomp2.*grade on another machine"):
+        box.command("bubblewrap", Box(share), "this")
+    assert box.command("bubblewrap-only", Box(share), "this")
+    calls.program.cache_clear()
+
+
+def test_landlock_names_only_rights_that_the_kernels_version_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older kernel refuses a bit it does not know; every version gets its own."""
+    asked = []
+
+    def syscall(number: int, *arguments: object) -> int:
+        if number == launch.CREATE_RULESET and arguments[0] is not None:
+            rules = arguments[0]._obj  # type: ignore[attr-defined]
+            asked.append((rules.files, rules.scopes, arguments[1]))
+            return os.open("/dev/null", os.O_RDONLY)
+        return version if number == launch.CREATE_RULESET else 0
+
+    monkeypatch.setattr(launch, "_libc", types.SimpleNamespace(syscall=syscall))
+    for version in range(8):
+        assert launch.close_files({"run": ["/usr/lib", "/nowhere"], "read": ["/etc/hostname"]}) == (
+            version > 0
+        )
+    bits = [files.bit_length() for files, _, _ in asked]
+    assert bits == [13, 14, 15, 15, 16, 16, 16]
+    assert [(scopes, size) for _, scopes, size in asked] == [(0, 8)] * 5 + [(0b11, 24)] * 2
+
+
 def test_a_sandbox_that_does_not_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "broken_promises", lambda rung: ["it can fly", "it can swim"])
     sandbox._check.cache_clear()
@@ -76,7 +174,7 @@ def test_without_bubblewrap_one_sentence_says_what_to_install(
 
 
 def test_an_unknown_rung_is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="known: bubblewrap, none"):
+    with pytest.raises(UsageError, match="known: bubblewrap, bubblewrap-only, none"):
         sandbox.check("docker")
 
 

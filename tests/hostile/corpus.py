@@ -32,6 +32,57 @@ WRONG = (WRONG_BLEND, WRONG_MEAN)
 RIGHT = (BLEND, MASKED_MEAN)
 
 
+ATTEMPTS = """import ctypes, os, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+escaped = False"""
+SECOND_LOCK = (
+    ("is_traced", "asks to be traced, as anybody may", "escaped = libc.ptrace(0, 0, 0, 0) == 0"),
+    (
+        "runs_what_it_wrote",
+        "writes a program into its home and starts it",
+        """
+        with open('program', 'w') as file:
+            file.write(f'#!{sys.executable}\\n')
+        os.chmod('program', 0o755)
+        escaped = os.waitpid(os.posix_spawn('program', ['program'], {}), 0)[1] == 0
+        """,
+    ),
+    (
+        "lists_what_no_rule_names",
+        "lists the root of what it sees",
+        "escaped = bool(os.listdir('/'))",
+    ),
+    (
+        "opens_strange_sockets",
+        "a socket to the hypervisor, which no network namespace keeps in",
+        """
+        for family in (40, 38, 17, 44):
+            for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_RAW):
+                try:
+                    socket.socket(family, kind).close()
+                    escaped = True
+                except OSError:
+                    pass
+        """,
+    ),
+    (
+        "makes_a_namespace",
+        "a user namespace in which it would be root, by three calls",
+        """
+        escaped = libc.unshare(0x10000000) == 0
+        child = libc.syscall(56 if os.uname().machine == 'x86_64' else 220, 0x10000000 | 17, 0, 0, 0, 0)
+        if child == 0:
+            os._exit(0)
+        escaped = escaped or child > 0
+        try:
+            escaped = escaped or os.setns(os.open('/proc/self/ns/net', os.O_RDONLY)) is None
+        except (OSError, AttributeError):
+            pass
+        """,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Submission:
     """One notebook of the corpus.
@@ -638,8 +689,41 @@ def corpus(canary: str = "/nowhere/canary") -> list[Submission]:
         ).encode(),
     )
 
+    # -- the second lock ---------------------------------------------------------------------------------
+    # Namespaces alone let each of these through. Wrong answers stand first; right ones, only if it works.
+
+    for name, attack, attempt in SECOND_LOCK:
+        add(
+            name,
+            SHAPE_ONLY,
+            attack,
+            IMPORTS,
+            *WRONG,
+            f"{ATTEMPTS}\n{code(attempt)}\nif escaped:\n    {indented(BLEND)}\n    {indented(MASKED_MEAN)}",
+        )
+
     # -- honest, and odd ---------------------------------------------------------------------------------
 
+    add(
+        "honest_with_processes",
+        FULL,
+        "a pool, a subprocess, threads and a file of its own: none of it is forbidden",
+        IMPORTS,
+        code(
+            """
+            import multiprocessing, pathlib, subprocess, sys, tempfile, threading
+            with multiprocessing.get_context('fork').Pool(2) as pool:
+                assert pool.map(abs, [-1, -2]) == [1, 2]
+            assert subprocess.run([sys.executable, '-c', 'print(1)'], capture_output=True).stdout == b'1\\n'
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder, 'a'); path.write_text('x'); path.rename(path.with_name('b'))
+            thread = threading.Thread(target=torch.randn, args=(3,)); thread.start(); thread.join()
+            worked = True
+            """
+        ),
+        BLEND,
+        f"if worked:\n    {indented(MASKED_MEAN)}",
+    )
     add(
         "honest_and_loud",
         FULL,
