@@ -300,7 +300,7 @@ def read_through(tokens: int, steps: int = 400, seed: int = 0) -> Result:
         merge=1,
         kinds=(*READING, "digit"),  # twice as often as any other
         world=world,
-        name=f"{tokens} tokens",
+        name=f"{tokens} token{'s' * (tokens > 1)}",
         progress=False,
     )
 

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from torch import nn
 
@@ -43,11 +43,12 @@ from course_lib.gated_cross_attention import GatedCrossAttention
 from course_lib.microworld import KINDS, draw_questions, draw_scenes, render_many
 from course_lib.microworld.blocks import question_blocks
 from course_lib.microworld.episodes import BINDINGS
+from course_lib.microworld.questions import ALL_KINDS
 from course_lib.projectors import LinearProjector, MLPProjector, PixelShuffleProjector
 from course_lib.qformer import SimplifiedQFormer
 from course_lib.resampler import PerceiverResampler
 from course_lib.seeing import SeeingModel, evaluate
-from course_lib.showcase import READING, TILE_TOKENS, read_through
+from course_lib.showcase import TILE_TOKENS, read_through
 from course_lib.training import Result, train_bridge
 from course_lib.vision import to_pixels
 from course_lib.world import UNTRAINED, MicroWorld
@@ -119,6 +120,15 @@ BRIDGES = {
     "gates, 16 resampled": Builder(lambda: gates(WIDTH), steps=500, entrance="layers", resampler=resampler),
 }
 UNTAUGHT = ("linear, merge", "MLP, merge", "gated cross-attention")  # on an encoder that was never taught
+# What stands over a column of totals, and the field of a row that it shows.
+TOTALS = {
+    "new scenes": "accuracy",
+    "unseen pairs": "unseen",
+    "their shape": "unseen_shape",
+    "shuffled": "shuffled",
+    "blank": "blank",
+    "blind": "blind",
+}
 WORDS = ("told answers", "told each token", "episodes, by gates")
 
 
@@ -247,9 +257,10 @@ def _written(layout: Layout, name: str, content: Row) -> Path:
 
 
 def _table(title: str, *headings: str) -> Table:
-    drawn = Table(title=title)
+    drawn = Table(title=title, title_justify="left")
     for heading in headings:
-        drawn.add_column(heading, justify="left" if heading in ("bridge", "taught by") else "right")
+        text = heading in ("bridge", "taught by")
+        drawn.add_column(heading, justify="left" if text else "right", no_wrap=text)
     return drawn
 
 
@@ -257,55 +268,45 @@ def _shares(row: Row, names: tuple[str, ...]) -> list[str]:
     return [f"{row[name]:.3f}" if name in row else "" for name in names]
 
 
-def _draw_bridges(rows: list[Row]) -> Table:
-    kinds = tuple(kind for kind in DIRECTLY if any(kind in row["by_kind"] for row in rows))
-    after = ("unseen", "unseen_shape", "blind", "shuffled", "blank")
-    first = ("bridge", "seed", "steps", "s", "parameters", "tokens", "all")
-    drawn = _table("Exact match on new scenes, greedily", *first, *kinds, *after)
+def _each(rows: list[Row], name: str) -> str:
+    """One share a seed; a row that lacks it is passed over."""
+    return " ".join(f"{row[name]:.3f}".lstrip("0") for row in rows if name in row)
+
+
+def _by_name(rows: list[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
     for row in rows:
-        drawn.add_row(
-            row["name"],
-            str(row["seed"]),
-            str(row["steps"]),
-            f"{row['seconds']:.0f}",
-            f"{row['parameters']:,}",
-            str(row["visual_tokens"]),
-            *_shares(row, ("accuracy",)),
-            *_shares(row["by_kind"], kinds),
-            *_shares(row, after),
-        )
-    return drawn
+        found.setdefault(row["name"], []).append(row)
+    return found
 
 
-def _draw_words(rows: list[Row]) -> Table:
+def _draw_bridges(rows: list[Row]) -> Group:
+    """Two tables, for one would be wider than a terminal: the totals of each seed, and the kinds' means."""
+    totals = _table("Exact match, one share a seed", "bridge", "steps", "s", "tokens", *TOTALS)
+    kinds = tuple(kind for kind in ALL_KINDS if any(kind in row["by_kind"] for row in rows))
+    means = _table("New scenes by kind, mean of the seeds", "bridge", *kinds)
+    for name, same in _by_name(rows).items():
+        seconds = " ".join(f"{row['seconds']:.0f}" for row in same)
+        shares = [_each(same, field) for field in TOTALS.values()]
+        totals.add_row(name, str(same[0]["steps"]), seconds, str(same[0]["visual_tokens"]), *shares)
+        by_kind = [[row["by_kind"][kind] for row in same if kind in row["by_kind"]] for kind in kinds]
+        means.add_row(name, *(f"{sum(one) / len(one):.3f}" if one else "" for one in by_kind))
+    return Group(totals, means)
+
+
+def _draw_words(rows: list[Row]) -> Group:
     names = tuple(name for name in rows[0] if name not in ("name", "seed", "seconds"))
     drawn = _table("Made-up words bound through pictures", "taught by", "seed", "s", *names)
     for row in rows:
         drawn.add_row(row["name"], str(row["seed"]), f"{row['seconds']:.0f}", *_shares(row, names))
-    return drawn
-
-
-def _draw_digits(rows: list[Row]) -> Table:
-    drawn = _table(
-        "Handwriting read through so many tokens", "bridge", "seed", "s", "all", *READING, "shuffled"
-    )
-    for row in rows:
-        drawn.add_row(
-            row["name"],
-            str(row["seed"]),
-            f"{row['seconds']:.0f}",
-            *_shares(row, ("accuracy",)),
-            *_shares(row["by_kind"], READING),
-            *_shares(row, ("shuffled",)),
-        )
-    return drawn
+    return Group(drawn)
 
 
 _DRAWN = {
     "bridges": _draw_bridges,
     "controls": _draw_bridges,
     "words": _draw_words,
-    "digits": _draw_digits,
+    "digits": _draw_bridges,
 }
 
 

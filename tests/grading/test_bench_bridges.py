@@ -29,15 +29,15 @@ def drawn(table: object) -> str:
 
 def test_every_section_has_a_table_and_every_table_its_columns() -> None:
     assert set(bench_bridges.TRIALS) == set(bench_bridges._DRAWN)
-    text = drawn(bench_bridges._draw_bridges([row("plain"), row("other", unseen_shape=0.25)]))
-    assert "1,234" in text
-    assert "unseen_shape" in text
+    text = drawn(bench_bridges._draw_bridges([row("plain"), row("plain", accuracy=0.75), row("other")]))
+    assert ".500 .750" in text  # one share a seed, side by side
+    assert text.count("plain") == text.count("other") == 2  # totals, and kinds
     assert "direct" not in text  # nobody was asked for it
-    assert text.count("0.250") == 1
+    assert "their shape" in text
+    digits = row("9 tokens", by_kind=dict.fromkeys((*bench_bridges.KINDS, "digit"), SHARE))
+    assert "digit" in drawn(bench_bridges._draw_bridges([digits]))
     words = {"name": "told answers", "seed": 0, "seconds": 2.0, "colour 2": SHARE, "colour 2 shuffled": SHARE}
     assert "colour 2 shuffled" in drawn(bench_bridges._draw_words([words]))
-    digits = row("9 tokens", by_kind=dict.fromkeys(bench_bridges.READING, SHARE))
-    assert "9 tokens" in drawn(bench_bridges._draw_digits([digits]))
 
 
 @pytest.mark.slow
