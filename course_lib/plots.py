@@ -65,8 +65,13 @@ def learning_curves(
     return exhibit(figure, alt, Table([xlabel, *curves], rows))
 
 
-def by_kind(scores: Mapping[str, Mapping[str, float]], *, ylabel: str = "right answers") -> Exhibit:
-    """Grouped bars: one group a kind of question, one bar a name."""
+def by_kind(
+    scores: Mapping[str, Mapping[str, float]],
+    *,
+    xlabel: str = "kind of question",
+    ylabel: str = "right answers",
+) -> Exhibit:
+    """Grouped bars: one group a kind of question, or of whatever `xlabel` says, and in it one bar a name."""
     kinds = list(next(iter(scores.values())))
     figure = Figure(figsize=(8.5, 3.6))
     axes = figure.add_subplot()
@@ -76,8 +81,8 @@ def by_kind(scores: Mapping[str, Mapping[str, float]], *, ylabel: str = "right a
         heights = [values[kind] for kind in kinds]
         colour = GREY if k == 0 else PALETTE[(k - 1) % 7]
         axes.bar(places, heights, width, color=colour, hatch=HATCHES[k % 7], edgecolor="white", label=name)
-    axes.set_xticks(np.arange(len(kinds)), kinds)
-    _finish(axes, "kind of question", ylabel, ylim=(0.0, 1.02))
+    axes.set_xticks(np.arange(len(kinds)), [_folded(kind, 14) for kind in kinds])
+    _finish(axes, xlabel, ylabel, ylim=(0.0, 1.02))
     table = Table(
         ["", *kinds], [[name, *(float(values[kind]) for kind in kinds)] for name, values in scores.items()]
     )
@@ -85,7 +90,7 @@ def by_kind(scores: Mapping[str, Mapping[str, float]], *, ylabel: str = "right a
         f"{name}: " + ", ".join(f"{kind} {values[kind]:.2f}" for kind in kinds)
         for name, values in scores.items()
     )
-    return exhibit(figure, f"Bars: {ylabel} by kind of question. {said}.", table)
+    return exhibit(figure, f"Bars: {ylabel} by {xlabel}. {said}.", table)
 
 
 def dots(groups: Mapping[str, Sequence[float]], floor: float, *, ylabel: str = "right answers") -> Exhibit:

@@ -73,7 +73,7 @@ def position_blindness(count: int = 200) -> tuple[Numbers, Exhibit]:
     single = [scene for scene in draw_scenes(8 * count, "new", 3) if len(scene.things) == 1][:count]
     several = [scene for scene in draw_scenes(3 * count, "new", 4) if len(scene.things) > 1][:count]
     scores: dict[str, dict[str, float]] = {}
-    for name, which in (("captions alone", "plain"), ("with moved scenes", "best")):
+    for name, which in (("captions alone", "plain"), ("with moved scenes and regions", "best")):
         model = load_contrastive(which=which)
         scores[name] = {
             "colour": _zero_shot(model, single, lambda t: [_like(t, colour=c) for c in COLOURS]),
@@ -82,7 +82,9 @@ def position_blindness(count: int = 200) -> tuple[Numbers, Exhibit]:
             "own or moved": _own_or_moved(model, several),
         }
     chance = {"colour": 1 / 6, "shape": 1 / 5, "place": 1 / 9, "own or moved": 1 / 2}
-    figure = plots.by_kind({**scores, "chance": chance}, ylabel="right caption nearest")
+    figure = plots.by_kind(
+        {**scores, "chance": chance}, xlabel="what the captions differ in", ylabel="right caption nearest"
+    )
     return {"scores": scores, "chance": chance}, figure
 
 
@@ -131,7 +133,7 @@ def missing_red_ring(steps: int = 600, seed: int = 0, n_scenes: int = 4000) -> t
     through the frozen language model.
 
     Args:
-        steps: of the two bridges; about half a minute each at 600.
+        steps: of the two bridges; about a minute each at 600.
         seed: of the bridges.
         n_scenes: training scenes.
     """
@@ -151,7 +153,7 @@ def missing_red_ring(steps: int = 600, seed: int = 0, n_scenes: int = 4000) -> t
             "bridge, new scenes": result.by_kind["shape"],
             "bridge, unseen pairs": kinds.by_kind["shape"],
         }
-    return scores, plots.by_kind(scores, ylabel="shape named right")
+    return scores, plots.by_kind(scores, xlabel="who names the shape", ylabel="named right")
 
 
 def things_of(

@@ -27,7 +27,7 @@ from tests.course_lib.test_few_shot import gated
 
 def test_plain_clip_names_colours_and_not_places_and_moved_scenes_repair_it() -> None:
     numbers, figure = position_blindness(count=80)
-    plain, repaired = numbers["scores"]["captions alone"], numbers["scores"]["with moved scenes"]
+    plain, repaired = numbers["scores"]["captions alone"], numbers["scores"]["with moved scenes and regions"]
     assert plain["colour"] > 0.9
     assert plain["place"] < 0.35  # chance is one in nine
     assert abs(plain["own or moved"] - 0.5) < 0.2
