@@ -44,8 +44,9 @@ def test_a_minute_of_the_language_models_recipe_beats_blind_guessing(tmp_path: P
         "150",
     )
     figures = entry["metrics"]
-    assert figures["text_new"] > 0.25  # from nothing; guessing well gives .3
-    assert figures["text_new"] > figures["blind_new"] - 0.03
+    assert figures["text_new"] > 0.5  # .685 was seen; guessing well gives .3
+    assert figures["text_new"] > figures["text_unseen"]
+    assert figures["blind_new"] < 0.4
     assert figures["blind_exist"] < 0.6
 
 

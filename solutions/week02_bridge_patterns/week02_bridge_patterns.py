@@ -1568,8 +1568,8 @@ for r in results.values():
 Table(["bridge", "parameters", "tokens in the stream", "right", "another picture", *kinds], rows)
 
 # %% [markdown]
-# **What we learnt.** At equal steps the Q-Former is a little behind, .977 against .995 in our run, and most of
-# all in counting. Do not read more into that than it says. Its curve still climbs when we stop. It has to
+# **What we learnt.** At equal steps the Q-Former is a little behind, .977 against .995 in our run, and most
+# of all in counting. Do not read more into that than it says. Its curve still climbs when we stop. It has to
 # learn *where to look* before it can learn *what to say*, while a projection's tokens know their place from
 # the start: what the projectors had after 150 steps took it 250. That it is **slower** here is measured. That
 # a bottleneck must lose places is a claim about where it ends, and this experiment says nothing of the kind:
@@ -1617,8 +1617,8 @@ plots.matrix(trained_map, [f"query {k + 1}" for k in range(16)], cells, title=ti
 # **What we learnt.** In our run the darkest cell of a query was .38 on average after training, and .17 before
 # it. So these queries do divide the picture among themselves, by place: more than twice what random ones
 # show, and random ones show something, for no reason. The second column is the other half. How a query
-# looks depends on the picture, almost three times as much as before (.13 against .05): it prefers a corner, and
-# still goes where things are. The third column says how much the queries differ among each other, .12
+# looks depends on the picture, almost three times as much as before (.13 against .05): it prefers a corner,
+# and still goes where things are. The third column says how much the queries differ among each other, .12
 # against .03. One seed; whether another divides the board in the same way, you can find out in two minutes.
 #
 # ## 5 · What a picture costs
