@@ -191,9 +191,10 @@ def test_training_on_episodes_moves_the_bridge_and_nothing_frozen(world: MicroWo
 
 
 @pytest.mark.slow
-def test_gates_learn_to_bind_words_through_pictures_and_galleries_come_first() -> None:
-    """Fixed steps and seed: WANTED and more were seen, .5 is a guess."""
+def test_gates_learn_to_bind_words_through_pictures_when_galleries_come_first() -> None:
+    """Fixed steps and seed; one word of two is right by guessing in half of the episodes."""
     world = MicroWorld.load(1000, 24)
     model, _ = train_on_episodes(gated(0.0), steps=360, entrance="layers", world=world, progress=False)
-    assert few_shot_accuracy(model, 2, count=100) > 0.75
-    assert few_shot_accuracy(model, 2, query="shuffled", count=100) < 0.65
+    own, other = (few_shot_accuracy(model, 2, query=query, count=100) for query in ("own", "shuffled"))
+    assert own > 0.65
+    assert own > other + 0.1
