@@ -326,7 +326,10 @@ def read_through(tokens: int, steps: int = 400, seed: int = 0) -> Result:
 def reading_against_tokens(
     steps: int = 400, seeds: Sequence[int] = (0,), tokens: Sequence[int] = TILE_TOKENS
 ) -> tuple[Numbers, Exhibit]:
-    """What fewer visual tokens cost: handwriting suffers first and most, colours least.
+    """What fewer visual tokens cost: shapes and handwriting most, colours least.
+
+    Most is read through nine tokens, one for each cell, and not through all 36: this language model has met
+    a whole thing in one token, never one spread over four.
 
     A picture is a tile of a page; a page of four takes four times the tokens.
 
