@@ -229,7 +229,8 @@ def optimisers_for(model: SeeingModel, learning_rate: float) -> list[torch.optim
     no directions to even out, and queries or positions are lists of vectors, not maps.
 
     A gate (a parameter with a single number) keeps pace with the matrix behind it: AdamW at Muon's rate, and
-    no decay, which would close it again. At AdamW's own rate it is still almost shut when the schedule ends.
+    no decay. Where a resampler is read this matters (.964 against .928 of new scenes after 500 steps
+    of seed 0, .859 against .714 of unseen pairs); where the patches are read directly it does not.
     """
     maps = {id(part.weight) for part in model.modules() if isinstance(part, nn.Linear)}
     # torch keeps the maps of its attention as bare parameters: one for all three, or one each.

@@ -22,7 +22,6 @@ import psutil
 from grading import calls, launch
 from grading.errors import SandboxError
 
-RUNGS = ("bubblewrap", "bubblewrap-only", "none")  # the strongest first
 HOME = "/home/learner"
 INSIDE = "/box"
 OUR_PACKAGES = ("course_lib", "grading")  # masked where an installation put them beside third-party packages
@@ -123,17 +122,19 @@ def command(rung: str, box: Box, module: str, arguments: Sequence[str] = ()) -> 
 
 def _second_lock() -> str:
     """The seccomp program, once it is clear that both halves of the lock are there."""
-    program, missing = calls.program(), ""
-    if not launch.landlock_version():
-        missing = f"this kernel ({platform.release()}) has no Landlock, which came with Linux 5.13"
-    elif program is None:
-        missing = "the library libseccomp is not installed (apt install libseccomp2)"
-    if missing or program is None:
-        raise SandboxError(
-            f"the sandbox's second lock is missing: {missing}; say --sandbox bubblewrap-only to grade "
-            "without it (every verdict then says so), or grade on another machine."
-        )
-    return program
+    program = calls.program()
+    has_landlock = launch.landlock_version() > 0
+    if has_landlock and program is not None:
+        return program
+    missing = (
+        "the library libseccomp is not installed (apt install libseccomp2)"
+        if has_landlock
+        else f"this kernel ({platform.release()}) has no Landlock, which came with Linux 5.13"
+    )
+    raise SandboxError(
+        f"the sandbox's second lock is missing: {missing}; say --sandbox bubblewrap-only to grade without it "
+        "(every verdict then says so), or grade on another machine."
+    )
 
 
 def paths(box: Box) -> dict[str, list[str]]:

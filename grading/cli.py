@@ -484,6 +484,8 @@ def _banner(sandbox: str) -> None:
             "[bold red]WITHOUT A SANDBOX[/]: every submission can read and change what you can. "
             "Every verdict will say so."
         )
+    if sandbox == "bubblewrap-only":
+        err.print("[bold]without the sandbox's second lock[/]: every verdict will say so.")
 
 
 @contextlib.contextmanager

@@ -145,7 +145,8 @@ def main() -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
     if "paths" in orders:
         give_up_new_rights()
-        close_files(orders["paths"])
+        if not close_files(orders["paths"]):
+            sys.exit("no Landlock in the box, where the grader had found it outside")
     if "calls" in orders:
         close_calls(base64.b64decode(orders["calls"]))
     sys.argv = sys.argv[2:]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from grading.errors import CourseBroken
 
 FORMAT = 1
+RUNGS = ("bubblewrap", "bubblewrap-only", "none")  # the sandbox's, strongest first
 
 Result = Literal[
     "right",  # every check passed
@@ -65,7 +66,7 @@ class Verdict:
         submission: sha256 of the notebook's bytes.
         suite: sha256 of everything that judged it: checks, references, limits, this harness.
         seed: the secret seed from which every hidden input was drawn; with it a verdict can be repeated.
-        sandbox: the sandbox's rung, such as "bubblewrap", or "none".
+        sandbox: the sandbox's rung, one of `RUNGS`.
         notes: what the kernel did, in sentences for the learner: cells that raised, ran over time, or
             killed it.
         timings: seconds by stage; the only part that differs between two evaluations.

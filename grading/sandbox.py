@@ -28,15 +28,16 @@ from typing import IO
 
 import psutil
 
-from grading.box import INSIDE, RUNGS, SHARE_FILES, SHARE_MB, Box, command, environment, new_share
+from grading.box import INSIDE, SHARE_FILES, SHARE_MB, Box, command, environment, new_share
 from grading.errors import SandboxError, UsageError
+from grading.records import RUNGS
 
 
 class Boxed:
     """A running boxed process and everything it started; killed as one.
 
     Args:
-        rung: one of `box.RUNGS`.
+        rung: one of `records.RUNGS`.
         output: where the process's own standard output goes; nowhere unless given.
         descriptors: open files of ours that it gets, under the same numbers.
     """

@@ -13,10 +13,9 @@ import tempfile
 from pathlib import Path
 
 from grading.errors import CourseBroken
-from grading.records import Verdict
+from grading.records import RUNGS, Verdict
 
 SECRET_BYTES = 32
-RUNGS = ("bubblewrap", "bubblewrap-only", "none")  # the sandbox's, strongest first
 REMEDY = "delete it and grade again."
 
 

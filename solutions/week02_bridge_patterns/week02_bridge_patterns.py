@@ -1573,9 +1573,9 @@ Table(["bridge", "parameters", "tokens in the stream", "right", "another picture
 # learn *where to look* before it can learn *what to say*, while a projection's tokens know their place from
 # the start: what the projectors had after 150 steps took it 250. That it is **slower** here is measured. That
 # a bottleneck must lose places is a claim about where it ends, and this experiment says nothing of the kind:
-# "where" came to .99. And a first version of this very experiment had it at .95, for we had given it the
-# projectors' rate and half of its matrices the wrong optimiser. A comparison is only as fair as the care that
-# the loser got. Week 4 goes on from here.
+# "where" came to .99. And a first version of this very experiment had it at .95: its rate was twice as high,
+# and the three matrices that read the picture had been left to a slower optimiser. A comparison is only as
+# fair as the care that the loser got. Week 4 goes on from here.
 #
 # One more honest remark. The popular form of this comparison is a captioning task. We ask questions
 # instead, because an answer is right or wrong, and a caption is only more or less good.

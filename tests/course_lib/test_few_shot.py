@@ -192,9 +192,9 @@ def test_training_on_episodes_moves_the_bridge_and_nothing_frozen(world: MicroWo
 
 @pytest.mark.slow
 def test_gates_learn_to_bind_words_through_pictures_when_galleries_come_first() -> None:
-    """Fixed steps and seed; one word of two is right by guessing in half of the episodes."""
+    """Fixed steps and seed: .79 was seen, .38 with another picture, .44 with episodes in galleries' place."""
     world = MicroWorld.load(1000, 24)
     model, _ = train_on_episodes(gated(0.0), steps=360, entrance="layers", world=world, progress=False)
     own, other = (few_shot_accuracy(model, 2, query=query, count=100) for query in ("own", "shuffled"))
     assert own > 0.65
-    assert own > other + 0.1
+    assert own > other + 0.2
