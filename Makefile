@@ -45,11 +45,11 @@ doctor: setup ## Can this machine teach, release and grade?
 	@$(COURSE) doctor $(ARGS)
 
 ## For maintainers
-test: setup ## Every test (under 15 minutes on two cores)
+test: setup ## Every test (about 17 minutes on two cores)
 	@.venv/bin/python -m pytest -n 2 $(ARGS) || { echo 'once more, alone: what failed beside a neighbour'; \
 		.venv/bin/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
 
-check: setup ## Lint, types and the quick tests (under 2 minutes)
+check: setup ## Lint, types and the quick tests (about 2 minutes)
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
