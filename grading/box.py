@@ -32,6 +32,13 @@ SHARE_MB, SHARE_FILES = 32, 200
 
 # The lines that run inside a box before any of the learner's. As text, for no file of ours is in a box.
 LAUNCHER = Path(__file__).with_name("launch.py").read_text()
+SETPRIV_NEEDS = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
+# The two files of ours that a warm parent is made of. They hold nothing that is hidden from learners.
+WARM_FILES = ("launch.py", "warm.py")
+START_WARM = (
+    "import json, sys; sys.path.insert(0, '/box/start'); import grading.warm; sys.path.pop(0); "
+    "grading.warm.main(int(sys.argv[1]), json.loads(sys.argv[2]))"
+)
 
 
 @dataclass(frozen=True)
@@ -98,20 +105,13 @@ def command(rung: str, box: Box, module: str, arguments: Sequence[str] = ()) -> 
         del orders["limits"]["RLIMIT_NPROC"]  # it counts everything this user runs
         return [sys.executable, "-s", "-P", "-c", LAUNCHER, json.dumps(orders), module, *arguments]
     if rung == "bubblewrap":
-        orders |= {"paths": paths(box), "calls": _second_lock()}
+        orders |= {"paths": paths(box), "calls": second_lock()}
     uid = box_uid()
-    line = [_tool("bwrap"), "--die-with-parent", "--new-session", "--clearenv"]
-    line += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    # By root: kept for one step, in which setpriv gives them up with everything else, before Python starts.
+    line = _bubblewrap(box, SETPRIV_NEEDS)
     if uid is None:
-        line += ["--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
-    else:
-        # Kept for one step: setpriv gives them up, with everything else, before Python starts.
-        line += ["--cap-drop", "ALL"]
-        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
-            line += ["--cap-add", capability]
+        line.insert(1, "--disable-userns")
     line += _files(box, with_setpriv=uid is not None)
-    for name, value in environment(box).items():
-        line += ["--setenv", name, value]
     line += ["--chdir", HOME, "--"]
     if uid is not None:
         line += [_tool("setpriv"), "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
@@ -120,7 +120,50 @@ def command(rung: str, box: Box, module: str, arguments: Sequence[str] = ()) -> 
     return [*line, module, *arguments]
 
 
-def _second_lock() -> str:
+def warm_command(box: Box, descriptor: int, imports: Sequence[str], calls_program: str) -> list[str]:
+    """The command line of a warm parent (`grading.warm`) in a box; `box.share` holds the forks' own folders.
+
+    Args:
+        descriptor: the socket on which it gets its orders.
+        imports: modules that it imports before the first fork.
+        calls_program: the seccomp program for its forks; "" for none.
+    """
+    orders = {"uid": box_uid(), "imports": list(imports), "calls": calls_program}
+    line = [*_bubblewrap(box, (*SETPRIV_NEEDS, "CAP_SYS_ADMIN")), *_files(box, with_warm=True)]
+    line += ["--chdir", HOME, "--", f"{INSIDE}/python/bin/python3", "-s", "-P", "-c", START_WARM]
+    return [*line, str(descriptor), json.dumps(orders)]
+
+
+def order(rung: str, box: Box, module: str, arguments: Sequence[str], keep: int) -> dict[str, Any]:
+    """What a warm parent is told about one fork; the fields are `grading.warm.fork`'s."""
+    return {
+        "share": str(box.share),
+        "home": HOME,
+        "scratch_mb": SCRATCH_MB,
+        "limits": box.rlimits,
+        **({"paths": paths(box)} if rung == "bubblewrap" else {}),
+        "run": module,
+        "arguments": list(arguments),
+        "keep": keep,
+    }
+
+
+def _bubblewrap(box: Box, capabilities: Sequence[str]) -> list[str]:
+    """bubblewrap, its namespaces, the environment, and what rights the first program inside has."""
+    line = [_tool("bwrap"), "--die-with-parent", "--new-session", "--clearenv"]
+    line += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    if box_uid() is None:
+        line += ["--unshare-user", "--cap-drop", "ALL"]
+    else:
+        line += ["--cap-drop", "ALL"]
+        for capability in capabilities:
+            line += ["--cap-add", capability]
+    for name, value in environment(box).items():
+        line += ["--setenv", name, value]
+    return line
+
+
+def second_lock() -> str:
     """The seccomp program, once it is clear that both halves of the lock are there."""
     program = calls.program()
     has_landlock = launch.landlock_version() > 0
@@ -176,7 +219,7 @@ def environment(box: Box, rung: str = "bubblewrap") -> dict[str, str]:
     }
 
 
-def _files(box: Box, with_setpriv: bool) -> list[str]:
+def _files(box: Box, with_setpriv: bool = False, with_warm: bool = False) -> list[str]:
     """The allow-list. Later arguments are laid over earlier ones."""
     binds: list[tuple[str, str]] = []
     links: list[str] = []
@@ -194,6 +237,10 @@ def _files(box: Box, with_setpriv: bool) -> list[str]:
     binds += [(folder, f"{INSIDE}/site-{n}") for n, folder in enumerate(_site_folders())]
     if box.edition is not None:
         binds.append((str(box.edition.resolve()), f"{INSIDE}/edition"))
+
+    if with_warm:
+        here = Path(__file__).parent
+        binds += [(str(here / name), f"{INSIDE}/start/grading/{name}") for name in WARM_FILES]
 
     line: list[str] = []
     # bubblewrap makes missing parents for their owner only; the learner's uid has to pass through them.

@@ -20,6 +20,7 @@ from grading.box import sweep
 from grading.errors import SubmissionError
 from grading.judge import judge, tidy
 from grading.kernel import CellEnd, Kernel
+from grading.parent import why_cold
 from grading.records import CheckRecord, ExerciseRecord, Verdict
 from grading.sandbox import check as check_sandbox
 from grading.session import Session
@@ -28,6 +29,7 @@ from grading.weeks import Exercise, Limits, Week, defines, load_week
 from grading.workers import Pool
 
 NOTES_CAP = 12
+WARM_FROM = 3  # submissions a worker
 SILENT = (
     "NotImplementedError",
     "CheckFailure",
@@ -57,7 +59,7 @@ def seed_for(secret: bytes, submission: str, suite: str) -> int:
 
 
 def evaluate(
-    notebook: bytes, week: Week, edition: Path, *, seed: int, sandbox: str = "bubblewrap"
+    notebook: bytes, week: Week, edition: Path, *, seed: int, sandbox: str = "bubblewrap", warm: bool = False
 ) -> Verdict:
     """Run a submission and judge it.
 
@@ -65,18 +67,21 @@ def evaluate(
         edition: a folder with the learner's course_lib; the kernel has no other.
         seed: from `seed_for`; with the verdict's own, the verdict can be repeated.
         sandbox: a rung of `grading.sandbox`. "none" runs a stranger's code unprotected.
+        warm: fork kernels from a warm parent, where this machine lets one; it is started on first use and
+            stays. Dearer for one submission, much cheaper from the third on. The verdict is the same.
 
     Raises:
         SubmissionError: the bytes are not a notebook.
         SandboxError: the sandbox is missing, or does not hold.
         CourseBroken: a reference fails its own check.
     """
-    started = time.monotonic()
     cells = notebooks.read(notebook, week.limits.notebook_mb)["cells"]
     exercises = week.exercises
     rung = check_sandbox(sandbox)
-    session = Session(cells, _experiments(cells, week), edition, week.limits, rung)
+    imports = week.imports if warm and why_cold(rung, edition, week.imports) is None else None
+    session = Session(cells, _experiments(cells, week), edition, week.limits, rung, imports)
     records: list[ExerciseRecord] = []
+    started = time.monotonic()
     try:
         interview = _Interview(session)
         for exercise in exercises:
@@ -309,6 +314,9 @@ def evaluate_many(
                 "seed": seed,
                 "sandbox": rung,
             }
+    for job in jobs.values():
+        # Every worker has a parent of its own, which has to be paid for by what it forks.
+        job["warm"] = len(jobs) >= WARM_FROM * min(workers, len(jobs))
 
     patience_s = 2 * week.limits.submission_s + 120
     with Pool(min(workers, len(jobs)), patience_s) as pool:
@@ -331,7 +339,7 @@ def evaluate_job(job: dict[str, Any]) -> str:
         raise SubmissionError(f"{job['path']} changed while it was being graded; grade again.")
     seed, rung = int(job["seed"]), str(job["sandbox"])
     try:
-        verdict = evaluate(notebook, week, Path(job["edition"]), seed=seed, sandbox=rung)
+        verdict = evaluate(notebook, week, Path(job["edition"]), seed=seed, sandbox=rung, warm=job["warm"])
     except SubmissionError as problem:
         verdict = unreadable(week, job["submission"], str(problem), seed=seed, sandbox=rung)
     return verdict.to_json()

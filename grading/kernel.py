@@ -14,7 +14,7 @@ import queue
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -34,7 +34,8 @@ from traitlets import Dict, List, Unicode
 
 from grading.box import Box, new_share
 from grading.errors import SandboxError
-from grading.sandbox import Boxed, wait_until
+from grading.parent import warm_parent
+from grading.sandbox import Boxed, Watched, wait_until
 
 KERNEL = "course-sandbox"
 START_S = 60.0  # a machine may be busy; a kernel that is not ready by then is our failure, never a mark
@@ -68,16 +69,35 @@ class KernelDied(Exception):
         self.why = why
 
 
+class _Process:
+    """What a provisioner of jupyter_client asks a process, answered by a watched box."""
+
+    stdout = stderr = stdin = None  # it closes them, where there are any
+
+    def __init__(self, boxed: Watched) -> None:
+        self.boxed = boxed
+        self.pid = boxed.pid
+
+    def poll(self) -> int | None:
+        return None if self.boxed.alive else 0
+
+    def wait(self) -> int:
+        wait_until(lambda: not self.boxed.alive, START_S)
+        return 0
+
+
 class BoxedProvisioner(LocalProvisioner):
     """Starts a kernel in a box, for whoever drives kernels through jupyter_client.
 
-    Configured by the kernel spec: `rung`, the fields of `box.Box` as `box`, `descriptors` to hand over.
+    Configured by the kernel spec: `rung`, the fields of `box.Box` as `box`, `descriptors` to hand over, and
+    `imports`, for a fork of a warm parent that has imported these; None starts an interpreter of its own.
     """
 
     rung = Unicode("bubblewrap", config=True)
     box = Dict(config=True)
     descriptors: List[int] = List(config=True)
-    boxed: Boxed | None = None
+    imports: List[str] | None = List(config=True, allow_none=True, default_value=None)
+    boxed: Watched | None = None
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         connection_file = Path(cmd[-1])
@@ -85,9 +105,13 @@ class BoxedProvisioner(LocalProvisioner):
         uid = os.stat(box.share).st_uid
         if uid != os.geteuid():
             os.chown(connection_file, uid, uid)
-        self.boxed = Boxed(self.rung, box, cmd[0], cmd[1:], descriptors=self.descriptors)
-        self.process = self.boxed.process
-        self.pid = self.boxed.process.pid
+        if self.imports is None:
+            self.boxed = Boxed(self.rung, box, cmd[0], cmd[1:], descriptors=self.descriptors)
+        else:
+            parent = warm_parent(self.rung, box.edition, self.imports)
+            self.boxed = parent.fork(box, cmd[0], cmd[1:], *self.descriptors)
+        self.process = _Process(self.boxed)  # type: ignore[assignment]  # it asks no more than this one answers
+        self.pid = self.boxed.pid
         return self.connection_info
 
     async def kill(self, restart: bool = False) -> None:
@@ -110,12 +134,18 @@ class _SpecManager(KernelSpecManager):
 class Kernel:
     """A live kernel in a box of its own.
 
+    Args:
+        imports: modules that the notebook needs: the kernel is then forked from a warm parent that has them.
+            None starts an interpreter of its own, which is less for one kernel and more for three.
+
     Raises:
         SandboxError: it does not start. Never the learner's fault: nothing of theirs has run yet.
     """
 
-    def __init__(self, edition: Path, memory_mb: int, rung: str) -> None:
-        self.share = new_share()
+    def __init__(
+        self, edition: Path, memory_mb: int, rung: str, imports: Sequence[str] | None = None
+    ) -> None:
+        self.share = new_share() if imports is None else warm_parent(rung, edition, imports).new_folder()
         self.rung = rung
         self.memory_mb = memory_mb
         specs = _SpecManager()
@@ -127,6 +157,7 @@ class Kernel:
             "rung": rung,
             "box": {"edition": edition, "memory_mb": memory_mb},
             "descriptors": [self.inside_descriptor],
+            "imports": None if imports is None else list(imports),
         }
         specs.spec = KernelSpec(
             argv=["ipykernel_launcher", *arguments, "-f", "{connection_file}"],
@@ -160,7 +191,7 @@ class Kernel:
             inside.close()
 
     @property
-    def boxed(self) -> Boxed | None:
+    def boxed(self) -> Watched | None:
         provisioner = self.manager.provisioner
         return provisioner.boxed if isinstance(provisioner, BoxedProvisioner) else None
 

@@ -1,4 +1,4 @@
-"""Tries to break out of a box. Copied into one by `sandbox.broken_promises` and run there.
+"""Tries to break out of a box. Copied into one by `sandbox.probe` and run there.
 
 Imports nothing of ours: nothing of ours is in a box.
 
@@ -151,4 +151,8 @@ def broken(facts: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(broken(json.loads(sys.argv[1]))))
+    found = json.dumps(broken(json.loads(sys.argv[1])))
+    try:
+        os.write(json.loads(sys.argv[1])["said"], found.encode())  # a fork's, which has no other way out
+    except OSError:
+        print(found)

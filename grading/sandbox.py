@@ -26,15 +26,76 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from grading.box import INSIDE, SHARE_FILES, SHARE_MB, Box, command, environment, new_share
 from grading.errors import SandboxError, UsageError
 from grading.records import RUNGS
 
+WATCH_S = 0.1
+PROBE_S = 30.0
+PROBE_MB = 1500  # more than a fork of a warm parent holds from the start
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
-class Boxed:
-    """A running boxed process and everything it started; killed as one.
+class Watched:
+    """A boxed process and everything it started: watched while it runs, and killed as one.
+
+    Whoever starts one sets `pid` and calls `watch`.
+
+    Args:
+        box: its limits, and its shared folder.
+    """
+
+    pid: int
+
+    def __init__(self, rung: str, box: Box) -> None:
+        self.box = box
+        self.rung = rung
+        self.killed_for: str | None = None
+        # A file, not a pipe: nobody has to read it for the box to go on; RLIMIT_FSIZE bounds it.
+        self.errors = tempfile.TemporaryFile()
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._keep_watch, daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        raise NotImplementedError
+
+    def first_error(self) -> str:
+        """The end of what it wrote to standard error: for our own diagnosis, never for a learner."""
+        self.errors.seek(0)
+        return self.errors.read(1 << 16).decode(errors="replace")[-600:].strip()
+
+    def kill(self) -> None:
+        """End it and everything it started, and come back when all of that is gone. Safe to call twice."""
+        self._ended.set()
+        self._end(self.inside())
+        if threading.current_thread() is not self._watch:
+            if self._watch.is_alive():
+                self._watch.join()
+            self.errors.close()
+
+    def inside(self) -> list[int]:
+        """Every process of the box; the first one of the namespace comes first."""
+        return descendants(self.pid) if self.alive else []
+
+    def _end(self, inside: list[int]) -> None:
+        raise NotImplementedError
+
+    def _keep_watch(self) -> None:
+        """Kill the box when all its processes together, or its shared folder, hold too much."""
+        while not self._ended.wait(WATCH_S) and self.alive:
+            resident = sum(map(_resident_mb, self.inside()))
+            if resident > self.box.memory_mb:
+                self._stop(f"it used more than {self.box.memory_mb} MB of memory")
+            elif _too_much_in(self.box.share):
+                self._stop("it filled a folder that is only there for sockets")
+
+    def _stop(self, reason: str) -> None:
+        self.killed_for = reason
+        self.kill()
+
+
+class Boxed(Watched):
+    """A process started in a box of its own.
 
     Args:
         rung: one of `records.RUNGS`.
@@ -51,12 +112,8 @@ class Boxed:
         output: int | IO[bytes] = subprocess.DEVNULL,
         descriptors: Sequence[int] = (),
     ) -> None:
-        self.box = box
-        self.rung = rung
-        self.killed_for: str | None = None
+        super().__init__(rung, box)
         line = command(rung, box, module, arguments)
-        # A file, not a pipe: nobody has to read it for the box to go on; RLIMIT_FSIZE bounds it.
-        self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             line,
             stdin=subprocess.DEVNULL,
@@ -67,73 +124,61 @@ class Boxed:
             start_new_session=True,
             pass_fds=tuple(descriptors),
         )
-        self._ended = threading.Event()
-        self._watch = threading.Thread(target=self._keep_watch, daemon=True)
+        self.pid = self.process.pid
         self._watch.start()
 
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def first_error(self) -> str:
-        """The end of what it wrote to standard error: for our own diagnosis, never for a learner."""
-        self.errors.seek(0)
-        return self.errors.read(1 << 16).decode(errors="replace")[-600:].strip()
-
-    def kill(self) -> None:
-        """End it and everything it started, and come back when all of that is gone. Safe to call twice."""
-        self._ended.set()
-        inside = self._inside()
+    def _end(self, inside: list[int]) -> None:
         # The first process inside takes all others of its pid namespace with it, whoever started them. The
         # one outside is left to see that and to end by itself, so that no dead process stays in the table.
-        first = inside if self.rung == "none" else inside[:1]
-        for process in first:
-            _send_kill(process)
+        for pid in inside if self.rung == "none" else inside[:1]:
+            send_kill(pid)
         if self.rung == "none" or not inside or not wait_until(lambda: not self.alive, 2):
             self.process.kill()
         self.process.wait()
-        wait_until(lambda: all(map(_gone, inside)), 10)
-        if threading.current_thread() is not self._watch:
-            self._watch.join()
-            self.errors.close()
-
-    def _inside(self) -> list[psutil.Process]:
-        """Everything under the process outside; the first process of the namespace comes first."""
-        with contextlib.suppress(psutil.Error):
-            return psutil.Process(self.process.pid).children(recursive=True) if self.alive else []
-        return []
-
-    def _keep_watch(self) -> None:
-        """Kill the box when all its processes together, or its shared folder, hold too much."""
-        while not self._ended.wait(0.1) and self.alive:
-            resident = sum(_resident_mb(process) for process in self._inside())
-            if resident > self.box.memory_mb:
-                self._stop(f"it used more than {self.box.memory_mb} MB of memory")
-            elif _too_much_in(self.box.share):
-                self._stop("it filled a folder that is only there for sockets")
-
-    def _stop(self, reason: str) -> None:
-        self.killed_for = reason
-        self.kill()
+        wait_until(lambda: all(map(gone, inside)), 10)
 
 
-def _send_kill(process: psutil.Process) -> None:
-    with contextlib.suppress(psutil.Error):
-        process.send_signal(signal.SIGKILL)
+def descendants(pid: int) -> list[int]:
+    """Every process below this one, parents before their children. Read without looking at all others."""
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        parent = todo.pop(0)
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                children = [int(word) for word in _read(f"/proc/{parent}/task/{thread}/children").split()]
+                found += children
+                todo += children
+    return found
 
 
-def _gone(process: psutil.Process) -> bool:
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def send_kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def gone(pid: int) -> bool:
     """No longer there, or there only as a line in init's list of the dead."""
     try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.Error:
+        # After the name, which is in brackets and may hold anything: the state.
+        return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] in ("Z", "X")
+    except (OSError, IndexError):
         return True
 
 
-def _resident_mb(process: psutil.Process) -> float:
+def _resident_mb(pid: int) -> float:
     try:
-        return float(process.memory_info().rss) / 2**20
-    except psutil.Error:
+        return int(_read(f"/proc/{pid}/statm").split()[1]) * PAGE_BYTES / 2**20
+    except (OSError, IndexError):
         return 0.0
 
 
@@ -190,9 +235,28 @@ def _check(rung: str) -> str:
     return rung
 
 
+Start = Callable[[Box, str, Sequence[str], IO[bytes]], Watched]
+
+
 def broken_promises(rung: str) -> list[str]:
     """Try to break out, in a box of its own. Returns what was possible and should not be."""
+
+    def start(box: Box, script: str, arguments: Sequence[str], said: IO[bytes]) -> Watched:
+        return Boxed(rung, box, script, arguments, output=said)
+
     share = new_share()
+    try:
+        return probe(rung, share, start)
+    finally:
+        shutil.rmtree(share, ignore_errors=True)
+
+
+def probe(rung: str, share: Path, start: Start) -> list[str]:
+    """Run `grading.probe` in a box. Returns what was possible and should not be.
+
+    Args:
+        start: (box, script, arguments, said) runs the script in the box; its output goes to `said`.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="see-canary-") as outside,
         socket.create_server(("127.0.0.1", 0)) as server,
@@ -201,7 +265,7 @@ def broken_promises(rung: str) -> list[str]:
         canary = Path(outside) / "canary"
         canary.write_text("canary")
         os.chmod(outside, 0o755)
-        box = Box(share, memory_mb=400, processes=32)
+        box = Box(share, memory_mb=PROBE_MB, processes=32)
         facts = {
             "unreadable": [str(canary), __file__, str(Path.home()), str(Path(__file__).parent.parent)],
             "unwritable": ["/", INSIDE, f"{INSIDE}/python/lib", f"{INSIDE}/site-0", "/dev", outside],
@@ -212,19 +276,16 @@ def broken_promises(rung: str) -> list[str]:
             "open_files": box.open_files,
             "locked_twice": rung == "bubblewrap",
             "program": f"{INSIDE}/python/bin/python3",
+            "said": said.fileno(),
         }
         shutil.copyfile(Path(__file__).with_name("probe.py"), share / "probe.py")
+        boxed = start(box, str(share / "probe.py"), [json.dumps(facts)], said)
         try:
-            boxed = Boxed(rung, box, str(share / "probe.py"), [json.dumps(facts)], output=said)
-            try:
-                boxed.process.wait(timeout=30)
-                error = boxed.first_error()
-            except subprocess.TimeoutExpired:
-                return ["the self-test did not end within 30 seconds"]
-            finally:
-                boxed.kill()
+            if not wait_until(lambda: not boxed.alive, PROBE_S):
+                return [f"the self-test did not end within {PROBE_S:g} seconds"]
+            error = boxed.first_error()
         finally:
-            shutil.rmtree(share, ignore_errors=True)
+            boxed.kill()
         said.seek(0)
         lines = said.read(1 << 16).decode(errors="replace").splitlines()
         if not lines or not lines[-1].startswith("["):

@@ -32,16 +32,24 @@ class Session:
         left_out: places of cells that are not run, such as experiments.
         edition: the folder with the learner's course_lib.
         rung: the sandbox.
+        imports: for kernels forked from a warm parent that has them; None for interpreters of their own.
     """
 
     def __init__(
-        self, cells: Sequence[dict[str, Any]], left_out: set[int], edition: Path, limits: Limits, rung: str
+        self,
+        cells: Sequence[dict[str, Any]],
+        left_out: set[int],
+        edition: Path,
+        limits: Limits,
+        rung: str,
+        imports: Sequence[str] | None = None,
     ) -> None:
         self.cells = list(cells)
         self.left_out = left_out
         self.edition = edition
         self.limits = limits
         self.rung = rung
+        self.imports = imports
         self.deadline = time.monotonic() + limits.submission_s
         self.cells_deadline = time.monotonic() + limits.submission_s * CELLS_SHARE
         self.ends: dict[int, CellEnd] = {}
@@ -66,7 +74,7 @@ class Session:
                 raise NoAnswer(True, f"the submission's {self.limits.submission_s:g} seconds were over")
             if self._deaths >= DEATHS:
                 raise NoAnswer(False, "the kernel died again and again")
-            kernel = Kernel(self.edition, self.limits.memory_mb, self.rung)
+            kernel = Kernel(self.edition, self.limits.memory_mb, self.rung, self.imports)
             self.starts += 1
             try:
                 run_cells(self.cells, functools.partial(self._run, kernel))

@@ -113,6 +113,15 @@ class Week:
         public = checks_in(vars(load_file(self.folder / "checks.py")))
         return tuple(self._exercise(name, points, public) for name, points in self.points.items())
 
+    @functools.cached_property
+    def imports(self) -> tuple[str, ...]:
+        """Modules that the notebook imports in cells which grading runs, and that no learner writes."""
+        names = {"course_lib.driver": None}
+        for cell in self.cells():
+            if cell["cell_type"] == "code" and "experiment" not in cell["metadata"]:
+                names |= dict.fromkeys(_imports(cell["source"]))
+        return tuple(name for name in names if name not in self.withhold)
+
     def exercise(self, exercise_id: str) -> Exercise:
         for exercise in self.exercises:
             if exercise.id == exercise_id:
@@ -254,6 +263,21 @@ def defines(source: str) -> set[str]:
         for node in tree.body
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     }
+
+
+def _imports(source: str) -> list[str]:
+    """Modules that a cell imports anywhere in it; empty if it does not parse."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return []
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    return names
 
 
 def did_you_mean(what: str, given: str, known: list[str]) -> str:
