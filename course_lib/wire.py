@@ -87,21 +87,21 @@ def encode(value: Any) -> bytes:
             raise WireError(
                 f"a value is nested deeper than {DEPTH_CAP} levels; answer with something flatter."
             )
-        if node is None or type(node) in (bool, int, str):
+        kind = type(node)
+        if node is None or kind is str or kind is int or kind is bool:
             return node
-        if type(node) is float:
+        if kind is float:
             # JSON has no NaN and no infinity; spelled out they stay readable and strict parsers keep working.
             return node if math.isfinite(node) else {"$float": repr(node)}
         if isinstance(node, Tensor):
             name = DTYPE_NAMES.get(node.dtype)
             if name is None or node.layout is not torch.strided or node.is_meta:
                 return {"$other": f"tensor of {node.dtype}, {node.layout}, {node.device}"}
-            tensor = node.detach().cpu().contiguous()
-            raw = tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
+            raw = _bytes(node)
             if size + len(raw) > PAYLOAD_CAP_BYTES:
                 raise WireError(f"an answer holds more than {PAYLOAD_CAP_BYTES >> 20} MiB of numbers.")
             chunks.append(raw)
-            mark = {"$tensor": {"dtype": name, "shape": list(tensor.shape), "offset": size}}
+            mark = {"$tensor": {"dtype": name, "shape": list(node.shape), "offset": size}}
             size += len(raw)
             return mark
         if isinstance(node, StandIn):
@@ -126,6 +126,13 @@ def encode(value: Any) -> bytes:
     if len(header) > HEADER_CAP_BYTES:
         raise WireError(f"an answer's text is longer than {HEADER_CAP_BYTES >> 20} MiB.")
     return HEAD.pack(MAGIC, len(header), size) + header + b"".join(chunks)
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    tensor = tensor.detach().cpu()
+    if tensor.dtype is torch.bfloat16:  # numpy has no name for it
+        tensor = tensor.contiguous().view(torch.int16)
+    return tensor.numpy(force=True).tobytes()  # in the order of its axes, whatever its strides are
 
 
 def decode(frame: bytes) -> Any:
@@ -246,7 +253,7 @@ def _tensor(body: Any, payload: memoryview) -> Tensor:
         raise WireError("a tensor in a message has an axis that is not a whole number in range.")
     if math.prod(filter(None, shape)) > PAYLOAD_CAP_BYTES:  # an empty tensor's strides may overflow too
         raise WireError("a tensor in a message has axes that are too long together.")
-    n_bytes = math.prod(shape) * torch.empty(0, dtype=dtype).element_size()
+    n_bytes = math.prod(shape) * dtype.itemsize
     if type(offset) is not int or offset < 0 or offset + n_bytes > len(payload):
         raise WireError("a tensor in a message lies outside the message's bytes.")
     if n_bytes == 0:

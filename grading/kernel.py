@@ -326,8 +326,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill ships
         return self.nb
 
     def execute_cell(self, cell: Any, cell_index: int, *_: Any, **__: Any) -> Any:
-        if cell.cell_type == "code" and cell.source.strip():
-            self.run_cell(cell_index, cell.source)
+        self.run_cell(cell_index, cell.source)
         return cell
 
 
@@ -348,13 +347,21 @@ def run_cells(cells: list[dict[str, Any]], run_cell: Callable[[int, str], None])
         cells: with cell_type and source; nothing else of them is used, metadata and outputs least of all.
         run_cell: (place, source) of each code cell that is not empty. What it raises ends the walk.
     """
-    bare = [{"cell_type": one["cell_type"], "source": one["source"], "metadata": {}} for one in cells]
+    # Prose is not given to papermill: it notes a start and an end for every cell that it passes.
+    places = [
+        place for place, one in enumerate(cells) if one["cell_type"] == "code" and one["source"].strip()
+    ]
+    bare = [{"cell_type": "code", "source": cells[place]["source"], "metadata": {}} for place in places]
     spec = {"name": KERNEL, "language": "python", "display_name": "course"}
     metadata = {"kernelspec": spec, "papermill": {}}
     whole = {"cells": bare, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     notebook = nbformat.from_dict(whole)
     papermill_engines.execute_notebook_with_engine(
-        KERNEL, notebook, kernel_name=KERNEL, progress_bar=False, run_cell=run_cell
+        KERNEL,
+        notebook,
+        kernel_name=KERNEL,
+        progress_bar=False,
+        run_cell=lambda number, source: run_cell(places[number], source),
     )
 
 

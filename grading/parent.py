@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -36,6 +37,7 @@ class Forked(Watched):
     def __init__(self, rung: str, box: Box) -> None:
         super().__init__(rung, box)
         self._descriptor: int | None = None
+        self._ending = threading.Lock()
 
     def begin(self, descriptor: int) -> None:
         """Watch it from here on. The descriptor is a pidfd of the first process of its namespace."""
@@ -46,19 +48,24 @@ class Forked(Watched):
     @property
     def alive(self) -> bool:
         # A pidfd can be read from as soon as its process is dead; no number is asked that could be another's.
-        return self._descriptor is not None and not select.select([self._descriptor], [], [], 0)[0]
+        descriptor = self._descriptor
+        try:
+            return descriptor is not None and not select.select([descriptor], [], [], 0)[0]
+        except (OSError, ValueError):
+            return False  # closed just now, by the other thread
 
     def inside(self) -> list[int]:
         return [self.pid, *descendants(self.pid)] if self.alive else []
 
     def _end(self, inside: list[int]) -> None:
-        if self._descriptor is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
-        wait_until(lambda: not self.alive and all(map(gone, inside)), 10)
-        os.close(self._descriptor)
-        self._descriptor = None
+        with self._ending:  # the watch and whoever closes the kernel may come at once
+            if self._descriptor is None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+            wait_until(lambda: not self.alive and all(map(gone, inside)), 10)
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 class WarmParent:
@@ -128,7 +135,9 @@ class WarmParent:
         if not self._ready:
             answer, _ = self._receive(READY_S)
             if answer["threads"] != 1:
-                raise SandboxError(f"a warm parent has {answer['threads']} threads, where a fork is safe with one only.")
+                raise SandboxError(
+                    f"a warm parent has {answer['threads']} threads, where a fork is safe with one only."
+                )
             self.missing = answer["missing"]
             self._ready = True
         forked = Forked(self.rung, box)

@@ -35,6 +35,7 @@ PROBE_S = 30.0
 PROBE_MB = 1500  # more than a fork of a warm parent holds from the start
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
+
 class Watched:
     """A boxed process and everything it started: watched while it runs, and killed as one.
 
@@ -83,11 +84,17 @@ class Watched:
     def _keep_watch(self) -> None:
         """Kill the box when all its processes together, or its shared folder, hold too much."""
         while not self._ended.wait(WATCH_S) and self.alive:
-            resident = sum(map(_resident_mb, self.inside()))
-            if resident > self.box.memory_mb:
+            if self._holds_too_much():
                 self._stop(f"it used more than {self.box.memory_mb} MB of memory")
             elif _too_much_in(self.box.share):
                 self._stop("it filled a folder that is only there for sockets")
+
+    def _holds_too_much(self) -> bool:
+        inside = self.inside()
+        if sum(map(_resident_mb, inside)) <= self.box.memory_mb:
+            return False
+        # Pages that forks share were counted once for each: what is divided among them takes longer to ask.
+        return sum(map(_proportional_mb, inside)) > self.box.memory_mb
 
     def _stop(self, reason: str) -> None:
         self.killed_for = reason
@@ -112,8 +119,8 @@ class Boxed(Watched):
         output: int | IO[bytes] = subprocess.DEVNULL,
         descriptors: Sequence[int] = (),
     ) -> None:
-        super().__init__(rung, box)
         line = command(rung, box, module, arguments)
+        super().__init__(rung, box)
         self.process = subprocess.Popen(
             line,
             stdin=subprocess.DEVNULL,
@@ -180,6 +187,15 @@ def _resident_mb(pid: int) -> float:
         return int(_read(f"/proc/{pid}/statm").split()[1]) * PAGE_BYTES / 2**20
     except (OSError, IndexError):
         return 0.0
+
+
+def _proportional_mb(pid: int) -> float:
+    """PSS of proc(5): a page that n processes share counts as a part of n."""
+    try:
+        lines = _read(f"/proc/{pid}/smaps_rollup").splitlines()
+        return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith("Pss:"))
+    except (OSError, StopIteration, IndexError):
+        return _resident_mb(pid)
 
 
 def _too_much_in(folder: Path) -> bool:

@@ -3,8 +3,8 @@
 It runs no learner's code, ever. It reads orders from one socket, one message each, and forks. A fork has the
 modules, and from then on shares nothing that can be written to with anybody:
 
-    unshare(2)    user, mount, process, network, System V and host-name namespaces of its own
-    mount(2)      an empty /tmp, home and /dev/shm, in memory, with a size; a /proc that shows its own processes
+    unshare(2)    user, mount, process, network, IPC and host-name namespaces of its own
+    mount(2)      an empty /tmp, home and /dev/shm, in memory, with a size; a /proc of its own processes
     capset(2)     what the new user namespace gave it for that is given up again
     launch.py     limits, Landlock, seccomp
 
@@ -52,6 +52,19 @@ LAST_DESCRIPTOR = 2**31 - 1
 # What a fresh process starts with: torch's own default, and the same for those who would ask the clock.
 SEED = 67280421310721
 
+# What a kernel imports by and by while it starts and runs its first cell.
+KERNEL_NEEDS = (
+    "ipykernel.kernelapp",
+    "ipykernel.ipkernel",
+    "ipykernel.debugger",
+    "matplotlib_inline.backend_inline",
+    "tornado.platform.asyncio",
+    "IPython.core.completerlib",
+    "IPython.extensions.storemagic",
+    "IPython.core.debugger",
+    "encodings.idna",
+)
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -69,7 +82,11 @@ def main(descriptor: int, orders: dict[str, Any]) -> None:
     _libc.prctl(SET_DUMPABLE, 0, 0, 0, 0)
     control = socket.socket(fileno=descriptor)
     missing = pay(orders["imports"])
-    control.send(json.dumps({"ready": True, "threads": len(os.listdir("/proc/self/task")), "missing": missing}).encode())
+    control.send(
+        json.dumps(
+            {"ready": True, "threads": len(os.listdir("/proc/self/task")), "missing": missing}
+        ).encode()
+    )
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, ORDER_BYTES, 8)
         if not message:
@@ -80,7 +97,7 @@ def main(descriptor: int, orders: dict[str, Any]) -> None:
 
 
 def become(uid: int) -> None:
-    """Started by root: mount a /proc without covers, for forks to be allowed one of their own; then be nobody."""
+    """Started by root: mount a /proc without covers, so that forks may mount theirs; then be nobody."""
     mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_PROGRAMS)
     _drop_bounds()
     os.setgroups([])
@@ -95,7 +112,7 @@ def pay(imports: Sequence[str]) -> list[str]:
     missing = []
     torch = importlib.import_module("torch")
     torch.set_num_threads(1)  # before any operation: with two threads, forks wait for ever
-    for name in ["ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib_inline.backend_inline", *imports]:
+    for name in [*KERNEL_NEEDS, *imports]:
         try:
             importlib.import_module(name)
         except Exception:  # the cell that imports it says so to the learner
@@ -121,6 +138,7 @@ def fork(control: socket.socket, orders: dict[str, Any], descriptors: Sequence[i
             "arguments"; "keep", under which number it gets the second descriptor.
         descriptors: where it writes its errors; what it is to keep.
     """
+    errors = descriptors[0]
     outside = os.fork()
     if outside:
         os.waitpid(outside, 0)
@@ -135,6 +153,7 @@ def fork(control: socket.socket, orders: dict[str, Any], descriptors: Sequence[i
         _furnish(orders["share"], orders["home"], int(orders["scratch_mb"]))
         _give_up_capabilities()
         _keep(descriptors, int(orders["keep"]))
+        errors = 2
         kernel = os.fork()
         if kernel:
             _wait_for(kernel)
@@ -142,7 +161,7 @@ def fork(control: socket.socket, orders: dict[str, Any], descriptors: Sequence[i
         _run(orders["run"], orders["arguments"])
     except BaseException as problem:
         with contextlib.suppress(OSError):
-            os.write(descriptors[0], f"{type(problem).__name__}: {problem}\n".encode())
+            os.write(errors, f"{type(problem).__name__}: {problem}\n".encode())
     finally:
         os._exit(1)
 

@@ -16,6 +16,7 @@ STAGES = {
     "release": {"release", "editions"},
     "collect": {"collect"},
     "evaluate": {"evaluation", "session", "sandbox", "box", "launch", "calls", "probe", "kernel", "ask"}
+    | {"warm", "parent"}
     | {"judge", "workers"},
     "record": {"record"},
     "feedback": {"feedback"},

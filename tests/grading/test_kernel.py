@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grading import box
+from grading import box, parent, sandbox
 from grading import kernel as kernels
 from grading.errors import SandboxError
 from grading.kernel import CellEnd, Kernel, run_cells
@@ -19,13 +19,24 @@ def edition(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return blending.edition(tmp_path_factory.mktemp("kernel-edition"))
 
 
+@pytest.fixture(scope="module", params=["started", "forked"])
+def imports(request: pytest.FixtureRequest) -> Iterator[tuple[str, ...] | None]:
+    """Every promise holds for a kernel with an interpreter of its own and for one from a warm parent."""
+    yield ("einops",) if request.param == "forked" else None
+    parent.close_all()
+    assert processes.left() == []
+
+
 @pytest.fixture
-def kernel(edition: Path) -> Iterator[Kernel]:
-    made = Kernel(edition, memory_mb=800, rung="bubblewrap")
+def kernel(edition: Path, imports: tuple[str, ...] | None) -> Iterator[Kernel]:
+    made = Kernel(edition, memory_mb=800, rung="bubblewrap", imports=imports)
+    inside = made.boxed.inside() if made.boxed else []
     yield made
     made.close()
     assert not made.share.exists()
-    assert processes.left() == []
+    assert all(map(sandbox.gone, inside))
+    if imports is None:
+        assert processes.left() == []
 
 
 def test_cells_share_their_names_and_errors_do_not_end_anything(kernel: Kernel) -> None:
@@ -149,13 +160,14 @@ def test_a_kernel_that_does_not_start_is_a_fault_of_ours_and_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_twenty_kernels_in_a_row_leave_nothing_behind(edition: Path) -> None:
-    descriptors = psutil.Process().num_fds()
+def test_twenty_kernels_in_a_row_leave_nothing_behind(edition: Path, imports: tuple[str, ...] | None) -> None:
+    Kernel(edition, 800, "bubblewrap", imports).close()
+    descriptors, there = psutil.Process().num_fds(), len(processes.left())
     for _ in range(20):
-        made = Kernel(edition, 800, "bubblewrap")
+        made = Kernel(edition, 800, "bubblewrap", imports)
         assert made.run("1", 5).status == "ok"
         made.close()
-    assert processes.left() == []
+    assert len(processes.left()) == there
     assert psutil.Process().num_fds() <= descriptors + 2
 
 

@@ -259,11 +259,11 @@ def test_a_daemon_of_a_daemon_does_not_outlive_the_box(share: Path) -> None:
     script = share / "script.py"
     script.write_text(source)
     boxed = Boxed("bubblewrap", Box(share), str(script))
-    assert sandbox.wait_until(lambda: len(boxed._inside()) >= 3, 10)
-    inside = boxed._inside()
+    assert sandbox.wait_until(lambda: len(boxed.inside()) >= 3, 10)
+    inside = boxed.inside()
     boxed.kill()
     boxed.kill()
-    assert [p for p in inside if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
+    assert all(map(sandbox.gone, inside))
 
 
 def test_the_box_dies_with_the_process_that_opened_it(share: Path) -> None:
@@ -283,7 +283,7 @@ def test_the_box_dies_with_the_process_that_opened_it(share: Path) -> None:
     opener.kill()
     opener.wait()
     opener.stdout.close()
-    assert sandbox.wait_until(lambda: all(map(sandbox._gone, everything)), 10)
+    assert sandbox.wait_until(lambda: all(sandbox.gone(p.pid) for p in everything), 10)
 
 
 def test_folders_of_dead_graders_are_swept_and_those_of_living_ones_kept(share: Path) -> None:
