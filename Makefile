@@ -1,7 +1,7 @@
 # The menu: every command anyone types. The doing is in grading/ (course --help) and, for set-up, in .make/.
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo release collect grade feedback report export doctor test check bench calibrate lock setup clean
+.PHONY: help lab demo release collect grade feedback report export doctor test check hostile bench calibrate lock setup clean
 
 WEEK ?= all
 FROM ?= var/inbox
@@ -54,6 +54,9 @@ check: setup ## Lint, types and the quick tests (about 2 minutes)
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+hostile: setup ## Every hostile notebook against every sandbox (about 4 minutes)
+	@.venv/bin/python -m tests.hostile $(ARGS)
 
 bench: setup ## Tables: our grading beside nbgrader's, and the bridges
 	@$(COURSE) bench $(ARGS)

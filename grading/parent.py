@@ -86,6 +86,7 @@ class WarmParent:
         self.share = new_share()
         self.missing: list[str] = []
         self._errors = tempfile.TemporaryFile()
+        self.forks = 0
         self._folders = 0
         self._control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = boxes.second_lock() if rung == "bubblewrap" else ""
@@ -147,6 +148,7 @@ class WarmParent:
             socket.send_fds(self._control, [json.dumps(orders).encode()], [forked.errors.fileno(), keep])
             _, descriptors = self._receive(FORK_S)
             forked.begin(descriptors[0])
+            self.forks += 1
         except (OSError, IndexError) as problem:
             raise SandboxError(f"a warm parent did not fork: {problem or 'it sent no process'}") from problem
         except SandboxError as problem:
@@ -234,6 +236,11 @@ def why_cold(rung: str, edition: Path, imports: Sequence[str]) -> str | None:
         except SandboxError as problem:
             _cold[rung] = str(problem)
     return _cold.get(rung)
+
+
+def running() -> list[WarmParent]:
+    """This process's warm parents."""
+    return list(_running.values())
 
 
 @atexit.register

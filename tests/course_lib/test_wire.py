@@ -2,6 +2,8 @@
 
 import json
 import math
+import random
+import resource
 import socket
 import struct
 import threading
@@ -341,6 +343,85 @@ def test_one_flipped_byte_is_a_message_or_a_wire_error(value: Any, data: st.Data
         decode(bytes(bytes_))
     except WireError:
         pass
+
+
+N_MALFORMED = 100_000
+
+
+def malformed(random: random.Random, frames: list[bytes]) -> bytes:
+    """A message that was whole once: bytes changed, cut out, put in, said twice, or a head that lies."""
+    found = bytearray(random.choice(frames))
+    for _ in range(random.randint(1, 4)):
+        place = random.randrange(len(found) + 1)
+        how = random.randrange(6)
+        if how == 0 and found:
+            found[place - 1] ^= 1 << random.randrange(8)
+        elif how == 1:
+            del found[place : place + random.randint(1, 12)]
+        elif how == 2:
+            found[place:place] = random.randbytes(random.randint(1, 12))
+        elif how == 3:
+            found[place:place] = random.choice(frames)[: random.randint(1, 200)]
+        elif how == 4:
+            found[place:place] = random.choice(TOKENS)
+        else:
+            sizes = [random.choice((0, 1, len(found), 2**31, 2**62)) for _ in range(2)]
+            found[: wire.HEAD.size] = struct.pack(">4sIQ", wire.MAGIC, sizes[0] % 2**32, sizes[1])
+    if random.random() < 0.7 and len(found) >= wire.HEAD.size:
+        # A head that fits again, so that what lies behind it is read at all.
+        inside = found.rfind(b"}") + 1
+        header = max(inside - wire.HEAD.size, 0)
+        payload = len(found) - wire.HEAD.size - header
+        found[: wire.HEAD.size] = struct.pack(">4sIQ", wire.MAGIC, header, payload)
+    return bytes(found)
+
+
+TOKENS = [
+    *(b"[" * 40, b'{"$dict":' * 20, b"1e999", b"-", b"null", b"NaN", b"99999999999999999999999", b"\xff\xfe"),
+    *(
+        b'"$tensor"',
+        b'"$handle"',
+        b'"offset"',
+        b'"shape"',
+        b"-1",
+        b"1e3",
+        b"true",
+        b'"bool"',
+        b"[0, 134217728]",
+    ),
+]
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_malformed_replies_are_messages_or_wire_errors() -> None:
+    one = random.Random(4)
+    frames = [
+        encode(value)
+        for value in (
+            {"ok": True, "value": torch.arange(12.0).reshape(3, 4)},
+            {"ok": True, "value": (torch.ones(2, 3, dtype=torch.bool), [1, None, 2.5, math.nan], "text")},
+            {"ok": False, "kind": "ValueError", "also": ["Exception"], "message": "size mismatch"},
+            {"ok": True, "value": {"a": Handle(3), "b": ParameterOf(3, "w"), "c": Other("array")}},
+            {"ok": True, "value": StandIn("linear", {"d": 4}), "input_gradients": [None, torch.zeros(0, 5)]},
+        )
+    ]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    read = refused = 0
+    longest = 0.0
+    for _ in range(N_MALFORMED):
+        message = malformed(one, frames)
+        started = time.process_time()
+        try:
+            decode(message)
+            read += 1
+        except WireError:
+            refused += 1
+        longest = max(longest, time.process_time() - started)
+    assert read + refused == N_MALFORMED
+    assert read > 1_000  # neither all nonsense nor all sense, or little was tried
+    assert refused > 50_000
+    assert longest < 1.0  # of the processor's time: no message of a few hundred bytes may cost a second of it
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10  # kilobytes
 
 
 # -- over a socket -------------------------------------------------------------------------------------------

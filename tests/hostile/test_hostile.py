@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grading import box, evaluation
+from grading import box, evaluation, parent, sandbox
 from grading.errors import SubmissionError
 from grading.records import Verdict
 from tests.fixtures import blending, processes
@@ -33,22 +33,36 @@ def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     CANARY.unlink()
 
 
-def grade(content: bytes, edition: Path, seed: int = 11) -> Verdict:
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> Iterator[None]:
+    """Kernels are forked from one warm parent, as for a class; it has to live through all of it."""
+    yield
+    parent.close_all()
+    assert left_behind() == []
+
+
+def grade(content: bytes, edition: Path, rung: str = "bubblewrap", warm: bool = True) -> Verdict:
     week = blending.week(**LIMITS)
     try:
-        return evaluation.evaluate(content, week, edition, seed=seed)
+        return evaluation.evaluate(content, week, edition, seed=11, sandbox=rung, warm=warm)
     except SubmissionError as problem:
-        return evaluation.unreadable(week, evaluation.submission_hash(content), str(problem), seed=seed)
+        return evaluation.unreadable(week, evaluation.submission_hash(content), str(problem), seed=11)
 
 
 def left_behind() -> list[str]:
-    """Processes that run as the box's user, or under this one, and folders of sockets."""
+    """Processes that run as the box's user, or under this one, and folders of sockets; the parent is ours."""
     ours = processes.left()
     boxed = [
         p for p in psutil.process_iter(["uids"]) if p.info["uids"] and p.info["uids"].real == box.box_uid()
     ]
-    alive = [str(p) for p in {*ours, *boxed} if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-    return alive + [str(path) for path in Path("/tmp").glob(f"{box.SHARE_PREFIX}{os.getpid()}-*")]
+    alive = {p.pid: str(p) for p in {*ours, *boxed} if p.is_running() and not sandbox.gone(p.pid)}
+    folders = set(Path("/tmp").glob(f"{box.SHARE_PREFIX}{os.getpid()}-*"))
+    for one in parent.running():
+        # bubblewrap outside, bubblewrap inside, and the parent itself; a fourth would be a fork.
+        for pid in [one.pid, *sandbox.descendants(one.pid)][:3]:
+            alive.pop(pid, None)
+        folders.discard(one.share)
+    return [*alive.values(), *map(str, folders)]
 
 
 @pytest.mark.parametrize("submission", corpus(str(CANARY)), ids=lambda s: s.name)
@@ -63,6 +77,13 @@ def test_a_hostile_notebook_earns_exactly_its_honest_score(submission: Submissio
     assert not any(ord(letter) < 32 and letter != "\n" for letter in text)
     assert "\u202e" not in text
     text.encode("utf-8")
+
+
+def test_corpus_ran_in_forks_of_one_parent(edition: Path) -> None:
+    """No notebook brought the parent down, and none was quietly graded without it."""
+    assert parent.why_cold("bubblewrap", edition, blending.week().imports) is None
+    (one,) = parent.running()
+    assert one.forks >= 1
 
 
 def test_the_next_submission_is_graded_fully(edition: Path) -> None:
