@@ -1,7 +1,7 @@
 # The menu: every command anyone types. The doing is in grading/ (course --help) and, for set-up, in .make/.
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo release collect grade feedback report export doctor test check hostile bench calibrate lock setup clean
+.PHONY: help lab demo release collect grade feedback report export doctor test check hostile soak bench calibrate lock setup clean
 
 WEEK ?= all
 FROM ?= var/inbox
@@ -57,6 +57,9 @@ check: setup ## Lint, types and the quick tests (about 2 minutes)
 
 hostile: setup ## Every hostile notebook against every sandbox (about 4 minutes)
 	@.venv/bin/python -m tests.hostile $(ARGS)
+
+soak: setup ## Grade 1,000 submissions while the graders are killed
+	@.venv/bin/python -m tests.soak $(ARGS)
 
 bench: setup ## Tables: our grading beside nbgrader's, and the bridges
 	@$(COURSE) bench $(ARGS)

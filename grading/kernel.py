@@ -197,7 +197,16 @@ class Kernel:
 
     @property
     def alive(self) -> bool:
-        return self.boxed is not None and self.boxed.alive
+        """Whether it runs.
+
+        Raises:
+            SandboxError: it ended with its warm parent. Never the learner's fault, whatever ran just then.
+        """
+        if self.boxed is None or self.boxed.alive:
+            return self.boxed is not None
+        if self.boxed.orphaned:
+            raise SandboxError("a warm parent ended, and with it the kernel that it had forked.")
+        return False
 
     @property
     def why_dead(self) -> str:

@@ -28,14 +28,16 @@ from grading.sandbox import Watched, descendants, gone, probe, send_kill, wait_u
 FORKS = ("bubblewrap", "bubblewrap-only")
 READY_S = 90.0  # a busy machine imports slowly
 FORK_S = 30.0
+ORPHANED_S = 0.3
 ANSWER_BYTES = 1 << 16
 
 
 class Forked(Watched):
     """One fork, as `Boxed` is one box."""
 
-    def __init__(self, rung: str, box: Box) -> None:
-        super().__init__(rung, box)
+    def __init__(self, parent: "WarmParent", box: Box) -> None:
+        super().__init__(parent.rung, box)
+        self._parent = parent
         self._descriptor: int | None = None
         self._ending = threading.Lock()
 
@@ -53,6 +55,11 @@ class Forked(Watched):
             return descriptor is not None and not select.select([descriptor], [], [], 0)[0]
         except (OSError, ValueError):
             return False  # closed just now, by the other thread
+
+    @property
+    def orphaned(self) -> bool:
+        # Its parent ends a moment after it: bubblewrap outside sees bubblewrap inside go.
+        return not self._ended.is_set() and wait_until(lambda: not self._parent.alive, ORPHANED_S)
 
     def inside(self) -> list[int]:
         return [self.pid, *descendants(self.pid)] if self.alive else []
@@ -141,7 +148,7 @@ class WarmParent:
                 )
             self.missing = answer["missing"]
             self._ready = True
-        forked = Forked(self.rung, box)
+        forked = Forked(self, box)
         keep = descriptor if descriptor is not None else os.open(os.devnull, os.O_RDONLY)
         try:
             orders = boxes.order(self.rung, box, module, arguments, keep)

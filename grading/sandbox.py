@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from grading.box import INSIDE, SHARE_FILES, SHARE_MB, Box, command, environment, new_share
+from grading.box import INSIDE, SHARE_FILES, SHARE_MB, SHARE_PREFIX, Box, command, environment, new_share
 from grading.errors import SandboxError, UsageError
 from grading.records import RUNGS
 
@@ -59,6 +59,11 @@ class Watched:
     @property
     def alive(self) -> bool:
         raise NotImplementedError
+
+    @property
+    def orphaned(self) -> bool:
+        """It ended because something of ours did that it cannot live without: no fault of a learner's."""
+        return False
 
     def first_error(self) -> str:
         """The end of what it wrote to standard error: for our own diagnosis, never for a learner."""
@@ -274,7 +279,7 @@ def probe(rung: str, share: Path, start: Start) -> list[str]:
         start: (box, script, arguments, said) runs the script in the box; its output goes to `said`.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="see-canary-") as outside,
+        tempfile.TemporaryDirectory(prefix=f"{SHARE_PREFIX}{os.getpid()}-canary-") as outside,
         socket.create_server(("127.0.0.1", 0)) as server,
         tempfile.TemporaryFile() as said,
     ):

@@ -56,6 +56,7 @@ class Session:
         self.only_definitions = False
         self.starts = 0
         self._bad: set[int] = set()
+        self._suspects: set[int] = set()
         self._deaths = 0
         self._question_deaths = 0
         self._kernel: Kernel | None = None
@@ -120,9 +121,14 @@ class Session:
             return
         left = (self.deadline if late else self.cells_deadline) - time.monotonic()
         end = kernel.run(source, max(min(self.limits.cell_s, left), 0.0))
-        if end.status in ("slow", "dead"):
+        # A cell that only defines starts nothing that could end a kernel: something else did, and if that
+        # came from outside, it does not come again. It is run once more.
+        innocent = end.status == "dead" and place not in self._suspects and only_defines(source)
+        if innocent:
+            self._suspects.add(place)
+        elif end.status in ("slow", "dead"):
             self._bad.add(place)
-        if end.status != "ok":
+        if end.status != "ok" and not innocent:
             self.ends.setdefault(place, end)
         if end.status == "dead":
             raise KernelDied(end.kind)

@@ -185,11 +185,16 @@ def _read(stream: IO[bytes]) -> dict[str, Any]:
     return message
 
 
+def _leave(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what ends with it may take a moment
+    sys.exit(0)
+
+
 def main() -> None:
     """A worker's whole life."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _leave)
     # Answers keep a channel of their own: whatever else prints goes to standard error.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
