@@ -29,6 +29,7 @@ FORKS = ("bubblewrap", "bubblewrap-only")
 READY_S = 90.0  # a busy machine imports slowly
 FORK_S = 30.0
 ORPHANED_S = 0.3
+TRIES = 3
 ANSWER_BYTES = 1 << 16
 
 
@@ -198,7 +199,7 @@ class WarmParent:
 _running: dict[tuple[str, Path | None, tuple[str, ...]], WarmParent] = {}
 
 
-_cold: dict[str, str] = {}  # rungs on which it did not work here, and why
+_cold: dict[str, list[str]] = {}  # by rung, how it failed here
 
 
 def warm_parent(rung: str, edition: Path | None, imports: Sequence[str]) -> WarmParent:
@@ -234,15 +235,21 @@ def broken_promises(parent: WarmParent) -> list[str]:
 
 
 def why_cold(rung: str, edition: Path, imports: Sequence[str]) -> str | None:
-    """Why kernels cannot be forked here, as a sentence; None if they can. Found out once a process."""
+    """Why a kernel cannot be forked here now, as a sentence; None if it can.
+
+    A parent that does not start may have been killed while it was starting, so it is tried again with the
+    next submission; after `TRIES` failures this process asks no more.
+    """
     if rung not in FORKS:
         return f"the sandbox {rung} has no warm parent."
-    if rung not in _cold:
+    if len(_cold.get(rung, ())) < TRIES:
         try:
             warm_parent(rung, edition, imports)
         except SandboxError as problem:
-            _cold[rung] = str(problem)
-    return _cold.get(rung)
+            _cold.setdefault(rung, []).append(str(problem))
+            return str(problem)
+        return None
+    return _cold[rung][-1]
 
 
 def running() -> list[WarmParent]:

@@ -9,6 +9,7 @@ verdict that it deserves, and no verdict may ever have changed.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -64,29 +65,33 @@ def verdicts(place: Path) -> dict[str, str]:
     return found
 
 
-def victim(grader: int, one: random.Random) -> tuple[str, int] | None:
-    """Something to kill: what it is, and its number."""
+def running(grader: int) -> dict[str, list[int]]:
+    """What could be killed now, by kind."""
     kinds: dict[str, list[int]] = {"grader": [grader]}
-    try:
-        below = psutil.Process(grader).children(recursive=True)
-    except psutil.Error:
-        return None
-    for process in below:
-        try:
-            line = " ".join(process.cmdline())
-            if "grading.workers" in line:
-                kinds.setdefault("worker", []).append(process.pid)
-            elif "grading.warm" in line:
-                inside = Path(f"/proc/{process.pid}/status").read_text()
-                depth = next(row for row in inside.splitlines() if row.startswith("NSpid")).count("\t")
-                kinds.setdefault("kernel" if depth > 2 else "warm parent", []).append(process.pid)
-        except (psutil.Error, OSError, StopIteration):
-            continue
-    # What is deepest is there for the shortest time, so it is chosen more often while it is there.
-    weights = {"grader": 1, "worker": 2, "warm parent": 3, "kernel": 4}
-    names = sorted(kinds)
-    (kind,) = one.choices(names, [weights[name] for name in names])
-    return kind, one.choice(kinds[kind])
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(grader).children(recursive=True):
+            with contextlib.suppress(psutil.Error, OSError, StopIteration):
+                line = " ".join(process.cmdline())
+                if "grading.workers" in line:
+                    kinds.setdefault("worker", []).append(process.pid)
+                elif "grading.warm" in line:
+                    # A fork has a number in one process namespace more than its parent.
+                    inside = Path(f"/proc/{process.pid}/status").read_text()
+                    depth = next(row for row in inside.splitlines() if row.startswith("NSpid")).count("\t")
+                    kinds.setdefault("kernel" if depth > 2 else "warm parent", []).append(process.pid)
+    return kinds
+
+
+def victim(grader: "subprocess.Popen[bytes]", one: random.Random) -> tuple[str, int] | None:
+    """Something to kill, of a kind chosen first and waited for: what it is, and its number."""
+    kind = one.choice(("grader", "worker", "warm parent", "kernel", "kernel"))
+    end = time.monotonic() + 15
+    while grader.poll() is None and time.monotonic() < end:
+        found = running(grader.pid).get(kind)
+        if found:
+            return kind, one.choice(found)
+        time.sleep(0.02)
+    return None
 
 
 def soak(count: int, kills: int, seed: int, say: bool = True) -> tuple[int, int, int]:
@@ -115,8 +120,8 @@ def soak(count: int, kills: int, seed: int, say: bool = True) -> tuple[int, int,
                     grader.wait()
                     break
                 # Now at the start, now in the middle of things; a parent needs some seconds to be warm.
-                time.sleep(one.choice((0.2, 1.0, 5.0, 10.0)) * one.random())
-                found = victim(grader.pid, one) if grader.poll() is None else None
+                time.sleep(one.choice((0.2, 1.0, 4.0, 8.0)) * one.random())
+                found = victim(grader, one)
                 if found is not None:
                     try:
                         os.kill(found[1], signal.SIGKILL)
