@@ -192,9 +192,12 @@ def test_training_on_episodes_moves_the_bridge_and_nothing_frozen(world: MicroWo
 
 @pytest.mark.slow
 def test_gates_learn_to_bind_words_through_pictures_when_galleries_come_first() -> None:
-    """Fixed steps and seed: .79 was seen, .38 with another picture, .44 with episodes in galleries' place."""
+    """Fixed steps and seed: .98 was seen, .46 with another picture; without galleries, .44 was (360 steps).
+
+    After 360 steps one machine was at .79 and another at .52: on the steep part, rounding decides.
+    """
     world = MicroWorld.load(1000, 24)
-    model, _ = train_on_episodes(gated(0.0), steps=360, entrance="layers", world=world, progress=False)
+    model, _ = train_on_episodes(gated(0.0), steps=480, entrance="layers", world=world, progress=False)
     own, other = (few_shot_accuracy(model, 2, query=query, count=100) for query in ("own", "shuffled"))
     assert own > 0.65
     assert own > other + 0.2

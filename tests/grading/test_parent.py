@@ -262,7 +262,8 @@ def test_a_further_kernel_costs_little_memory(edition: Path) -> None:
 
     def held() -> float:
         total = 0
-        for pid in sandbox.descendants(os.getpid()):
+        (one,) = parent.running()
+        for pid in [one.pid, *sandbox.descendants(one.pid)]:
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                 total += int(line.split()[1]) if line.startswith("Pss:") else 0
         return total / 1024
