@@ -58,7 +58,7 @@ check: setup ## Lint, types and the quick tests (about 2 minutes)
 hostile: setup ## Every hostile notebook against every sandbox (about 4 minutes)
 	@.venv/bin/python -m tests.hostile $(ARGS)
 
-soak: setup ## Grade 1,000 submissions while the graders are killed
+soak: setup ## Grade 1,000 submissions while what grades them is killed (about 4 minutes)
 	@.venv/bin/python -m tests.soak $(ARGS)
 
 bench: setup ## Tables: our grading beside nbgrader's, and the bridges

@@ -33,6 +33,7 @@ from rich.table import Table
 from grading import editions, release
 from grading.errors import CourseBroken
 from grading.layout import Layout
+from grading.sandbox import descendants
 from grading.weeks import Week
 
 ROUNDS = 3
@@ -210,17 +211,11 @@ class _Meter:
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK_S):
-            todo = [os.getpid()]
-            while todo:
-                pid = todo.pop()
+            for pid in descendants(os.getpid()):
                 with contextlib.suppress(OSError, ValueError):
-                    for task in os.listdir(f"/proc/{pid}/task"):
-                        todo += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
-                    if pid != os.getpid():
-                        # After the name in brackets: fields 14 and 15 are ticks in user and system, 22 the
-                        # start.
-                        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                        self._seen[pid, int(fields[19])] = int(fields[11]) + int(fields[12])
+                    # After the name in brackets: fields 14 and 15 are ticks in user and system, 22 the start.
+                    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                    self._seen[pid, int(fields[19])] = int(fields[11]) + int(fields[12])
 
 
 def _own(notebook: dict[str, Any], number: int) -> dict[str, Any]:

@@ -30,10 +30,10 @@ SCRATCH_MB = 256
 SHARE_PREFIX = "see-"
 SHARE_MB, SHARE_FILES = 32, 200
 
-# The lines that run inside a box before any of the learner's. As text, for no file of ours is in a box.
+# The lines that run inside a box before any of the learner's. As text: no file of ours is in a learner's box.
 LAUNCHER = Path(__file__).with_name("launch.py").read_text()
 SETPRIV_NEEDS = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
-# The two files of ours that a warm parent is made of. They hold nothing that is hidden from learners.
+# The two files of ours that a warm parent is made of. Its forks could read them: nothing in them is hidden.
 WARM_FILES = ("launch.py", "warm.py")
 START_WARM = (
     "import json, sys; sys.path.insert(0, '/box/start'); import grading.warm; sys.path.pop(0); "
@@ -109,8 +109,7 @@ def command(rung: str, box: Box, module: str, arguments: Sequence[str] = ()) -> 
     uid = box_uid()
     # By root: kept for one step, in which setpriv gives them up with everything else, before Python starts.
     line = _bubblewrap(box, SETPRIV_NEEDS)
-    if uid is None:
-        line.insert(1, "--disable-userns")
+    line += ["--disable-userns"] * (uid is None)
     line += _files(box, with_setpriv=uid is not None)
     line += ["--chdir", HOME, "--"]
     if uid is not None:

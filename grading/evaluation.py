@@ -26,7 +26,7 @@ from grading.sandbox import check as check_sandbox
 from grading.session import Session
 from grading.store import Store
 from grading.weeks import Exercise, Limits, Week, defines, load_week
-from grading.workers import ATTEMPTS, Pool
+from grading.workers import Pool
 
 NOTES_CAP = 12
 WARM_FROM = 3  # submissions a worker
@@ -318,42 +318,21 @@ def evaluate_many(
         # Every worker has a parent of its own, which has to be paid for by what it forks.
         job["warm"] = len(jobs) >= WARM_FROM * min(workers, len(jobs))
 
-    def answered(submission: str, answer: dict[str, Any]) -> None:
-        verdict = Verdict.from_json(answer["verdict"]) if "verdict" in answer else None
-        if verdict is not None:
-            store.put(verdict)
-        for number, place in enumerate(waiting[submission]):
-            seconds = float(answer.get("seconds", 0.0)) if number == 0 else 0.0
-            finish(place, Done(items[place], verdict, answer.get("problem"), number > 0, seconds))
-
-    if len(jobs) == 1:
-        # Here: a worker would first have to import what this process has.
-        ((submission, job),) = jobs.items()
-        answered(submission, answer_job(job))
-    else:
-        patience_s = 2 * week.limits.submission_s + 120
-        with Pool(min(workers, len(jobs)), patience_s) as pool:
-            for submission, answer in pool.run(jobs):
-                answered(submission, answer)
+    patience_s = 2 * week.limits.submission_s + 120
+    with Pool(min(workers, len(jobs)), patience_s) as pool:
+        for submission, answer in pool.run(jobs):
+            verdict = Verdict.from_json(answer["verdict"]) if "verdict" in answer else None
+            if verdict is not None:
+                store.put(verdict)
+            for number, place in enumerate(waiting[submission]):
+                seconds = float(answer.get("seconds", 0.0)) if number == 0 else 0.0
+                finish(place, Done(items[place], verdict, answer.get("problem"), number > 0, seconds))
     sweep()
     return [done[place] for place in range(len(items))]
 
 
-def answer_job(job: dict[str, Any]) -> dict[str, Any]:
-    """One job of `evaluate_many`, in this process: "verdict", or "problem" if ours failed, and "seconds"."""
-    started = time.monotonic()
-    for _ in range(ATTEMPTS):
-        try:
-            answer: dict[str, Any] = {"verdict": evaluate_job(job)}
-        except Exception as problem:
-            answer = {"problem": f"{type(problem).__name__}: {problem}"}
-        if "verdict" in answer:
-            break
-    return {**answer, "seconds": round(time.monotonic() - started, 3)}
-
-
 def evaluate_job(job: dict[str, Any]) -> str:
-    """One job of `evaluate_many`. Returns the verdict's text."""
+    """One job of `evaluate_many`, in a worker. Returns the verdict's text."""
     week = _week(job["week"])
     notebook = read(Path(job["path"]), week.limits)
     if submission_hash(notebook) != job["submission"]:

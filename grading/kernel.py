@@ -177,6 +177,7 @@ class Kernel:
         self.manager.context.sndtimeo = int(SEND_S * 1000)
         self.manager.context.linger = 0
         self._client: BlockingKernelClient | None = None
+        self._orphaned: bool | None = None  # asked once, for it takes a moment
         try:
             self.manager.start_kernel()
             self._connect()
@@ -204,7 +205,9 @@ class Kernel:
         """
         if self.boxed is None or self.boxed.alive:
             return self.boxed is not None
-        if self.boxed.orphaned:
+        if self._orphaned is None:
+            self._orphaned = self.boxed.orphaned
+        if self._orphaned:
             raise SandboxError("a warm parent ended, and with it the kernel that it had forked.")
         return False
 

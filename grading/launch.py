@@ -11,6 +11,7 @@ All three are given up by nobody, not by root either, and hold for every process
 described on one page of the kernel's manual: setrlimit(2), landlock(7), seccomp(2).
 
 This file imports nothing of ours, because nothing of ours is in a box: its text travels on the command line.
+A warm parent, which runs nothing of a learner's, has it as a file.
 """
 
 import base64

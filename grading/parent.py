@@ -151,17 +151,23 @@ class WarmParent:
             self._ready = True
         forked = Forked(self, box)
         keep = descriptor if descriptor is not None else os.open(os.devnull, os.O_RDONLY)
+        begun = False
         try:
             orders = boxes.order(self.rung, box, module, arguments, keep)
             socket.send_fds(self._control, [json.dumps(orders).encode()], [forked.errors.fileno(), keep])
             _, descriptors = self._receive(FORK_S)
+            if not descriptors:
+                raise SandboxError("a warm parent did not fork:")
             forked.begin(descriptors[0])
+            begun = True
             self.forks += 1
-        except (OSError, IndexError) as problem:
-            raise SandboxError(f"a warm parent did not fork: {problem or 'it sent no process'}") from problem
+        except OSError as problem:
+            raise SandboxError(f"a warm parent did not fork: {problem}") from problem
         except SandboxError as problem:
             raise SandboxError(f"{problem} {forked.first_error()}".strip()) from None
         finally:
+            if not begun:
+                forked.errors.close()
             if descriptor is None:
                 os.close(keep)
         return forked
@@ -189,6 +195,7 @@ class WarmParent:
         except OSError:
             message, descriptors = b"", []
         if not message:
+            self._process.kill()  # its socket is closed: whatever is left of it is of no use
             self._process.wait()
             self._errors.seek(0)
             said = self._errors.read(1 << 16).decode(errors="replace").strip().splitlines()
@@ -229,7 +236,7 @@ def broken_promises(parent: WarmParent) -> list[str]:
     """Try to break out of a fork. Returns what was possible and should not be."""
 
     def start(box: Box, script: str, arguments: Sequence[str], said: IO[bytes]) -> Watched:
-        return parent.fork(box, script, arguments, said.fileno())
+        return parent.fork(box, script, arguments, said.fileno())  # under its own number, as a box has it
 
     return probe(parent.rung, parent.new_folder(), start)
 

@@ -2,7 +2,7 @@
 
 Imports nothing of ours: nothing of ours is in a box.
 
-Its last line of output is a JSON list of promises that do not hold: empty when the box is closed.
+It writes a JSON list of promises that do not hold: empty when the box is closed.
 """
 
 import ctypes
@@ -152,7 +152,4 @@ def broken(facts: dict[str, Any]) -> list[str]:
 
 if __name__ == "__main__":
     found = json.dumps(broken(json.loads(sys.argv[1])))
-    try:
-        os.write(json.loads(sys.argv[1])["said"], found.encode())  # a fork's, which has no other way out
-    except OSError:
-        print(found)
+    os.write(json.loads(sys.argv[1])["said"], found.encode())

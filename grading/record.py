@@ -168,7 +168,7 @@ def _autograde(layout: Layout, week: Week, student: str, verdict: Verdict, said:
     config.CourseDirectory.assignment_id = week.id
     config.CourseDirectory.student_id = student
     config.OverwriteCells.add_missing_cells = True
-    # Checked once, when all steps are done; what comes in was put right by Repair. A third of the time.
+    # Checked once, when all steps are done: what comes in was put right by Repair.
     config.Reader.optimistic_validation = True
     directory = CourseDirectory(config=config)
 

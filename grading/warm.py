@@ -141,7 +141,8 @@ def fork(control: socket.socket, orders: dict[str, Any], descriptors: Sequence[i
     errors = descriptors[0]
     outside = os.fork()
     if outside:
-        os.waitpid(outside, 0)
+        if os.waitpid(outside, 0)[1] != 0:
+            control.send(b"{}")  # without a descriptor: there is no kernel, and nobody has to wait for one
         return
     try:
         _separate()
@@ -154,10 +155,10 @@ def fork(control: socket.socket, orders: dict[str, Any], descriptors: Sequence[i
         _give_up_capabilities()
         _keep(descriptors, int(orders["keep"]))
         errors = 2
+        launch.lock({**orders, "calls": calls} if calls else orders)
         kernel = os.fork()
         if kernel:
             _wait_for(kernel)
-        _lock(orders, calls)
         _run(orders["run"], orders["arguments"])
     except BaseException as problem:
         with contextlib.suppress(OSError):
@@ -239,10 +240,6 @@ def _wait_for(kernel: int) -> NoReturn:
                 os._exit(0)
 
 
-def _lock(orders: dict[str, Any], calls: str) -> None:
-    launch.lock({**orders, "calls": calls} if calls else orders)
-
-
 def _run(what: str, arguments: Sequence[str]) -> None:
     """As if it were started by name, with nothing of ours left in its modules."""
     for name in [name for name in sys.modules if name.split(".")[0] == "grading"]:
@@ -269,7 +266,3 @@ def _called(result: int, what: str) -> None:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), json.loads(sys.argv[2]))

@@ -348,8 +348,55 @@ def test_one_flipped_byte_is_a_message_or_a_wire_error(value: Any, data: st.Data
 N_MALFORMED = 100_000
 
 
+ODD = [
+    -1,
+    0,
+    1,
+    7,
+    2**31,
+    2**70,
+    -(2**70),
+    1.5,
+    None,
+    True,
+    "",
+    "x",
+    "bool",
+    "nan",
+    [],
+    [0],
+    [-1],
+    [2**27] * 9,
+    {},
+]
+
+
+def misspelt(random: random.Random, whole: bytes) -> bytes:
+    """A message in whose header one value, anywhere in it, is another: well-formed, and wrong."""
+    _, size, _ = wire.HEAD.unpack(whole[: wire.HEAD.size])
+    header = json.loads(whole[wire.HEAD.size : wire.HEAD.size + size])
+    places: list[tuple[Any, Any]] = []
+    todo = [header]
+    while todo:
+        node = todo.pop()
+        for key in node if isinstance(node, dict) else range(len(node)):
+            places.append((node, key))
+            if isinstance(node[key], (dict, list)):
+                todo.append(node[key])
+    node, key = random.choice(places)
+    if isinstance(node, dict) and random.random() < 0.2:
+        node[random.choice(["$tensor", "$dict", "$handle", "shape", "more"])] = node.pop(key)
+    else:
+        node[key] = random.choice(ODD)
+    text = json.dumps(header).encode()
+    payload = whole[wire.HEAD.size + size :]
+    return wire.HEAD.pack(wire.MAGIC, len(text), len(payload)) + text + payload
+
+
 def malformed(random: random.Random, frames: list[bytes]) -> bytes:
     """A message that was whole once: bytes changed, cut out, put in, said twice, or a head that lies."""
+    if random.random() < 0.4:
+        return misspelt(random, random.choice(frames))
     found = bytearray(random.choice(frames))
     for _ in range(random.randint(1, 4)):
         place = random.randrange(len(found) + 1)

@@ -2,19 +2,23 @@
 
 import json
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy
 import pytest
+import torch
 
 from grading import box, evaluation, parent, sandbox
 from grading.box import Box
 from grading.errors import SandboxError
 from grading.kernel import CellEnd, Kernel
 from grading.parent import Forked, WarmParent
-from tests.fixtures import blending, processes
+from grading.warm import SEED
+from tests.fixtures import blending, ordinary_user, processes
 
 IMPORTS = ("einops", "numpy")
 
@@ -137,6 +141,15 @@ def test_a_fork_starts_as_a_fresh_process_does(warm: WarmParent) -> None:
     )
     first, second = json.loads(said(warm, source)), json.loads(said(warm, source))
     assert first == second
+    fresh = torch.Generator().manual_seed(SEED)
+    assert first["drawn"] == [
+        random.Random(SEED).random(),
+        float(numpy.random.RandomState(SEED % 2**32).rand()),
+        float(torch.rand((), generator=fresh)),
+    ]
+    assert (
+        fresh.initial_seed() == torch._C.default_generator.__class__().initial_seed()
+    )  # torch's own default
     assert first["ours"] == []
     assert set(first["environment"]) <= {*box.environment(Box(warm.share)), "PWD"}
     assert (first["threads"], first["torch"], first["cwd"], first["name"]) == (1, 1, box.HOME, "__main__")
@@ -246,6 +259,68 @@ def test_a_parent_that_does_not_start_is_a_fault_of_ours_with_its_last_words(
     with pytest.raises(SandboxError, match="a warm parent ended: no way"):
         parent.warm_parent("bubblewrap", edition, ("this",))
     assert processes.left() == []
+
+
+@pytest.mark.parametrize("step", ["_separate", "_furnish", "_give_up_capabilities"])
+def test_where_a_fork_cannot_be_boxed_it_does_not_run_and_nobody_waits(
+    monkeypatch: pytest.MonkeyPatch, edition: Path, step: str
+) -> None:
+    """As on a machine that refuses namespaces inside a box: a step that fails ends the fork, and says so."""
+    broken = f"import grading.warm; grading.warm.{step} = lambda *_: [][1]; sys.path.pop(0); "
+    whole = "import grading.warm; sys.path.pop(0); "
+    assert whole in box.START_WARM
+    monkeypatch.setattr(box, "START_WARM", box.START_WARM.replace(whole, broken))
+    monkeypatch.setattr(parent, "_cold", {})
+    made = WarmParent("bubblewrap", edition, ())
+    folder = made.new_folder()
+    script = folder / "script.py"
+    script.write_text("open(__file__ + '.ran', 'w')")
+    started = time.monotonic()
+    try:
+        if step == "_separate":
+            with pytest.raises(SandboxError, match="did not fork: IndexError"):
+                made.fork(Box(folder, memory_mb=1500), str(script), [])
+        else:
+            forked = made.fork(Box(folder, memory_mb=1500), str(script), [])
+            assert sandbox.wait_until(lambda: not forked.alive, 10)
+            assert "IndexError" in forked.first_error()
+            forked.kill()
+        assert os.listdir(folder) == ["script.py"]
+    finally:
+        made.close()
+    assert time.monotonic() - started < parent.FORK_S  # nobody waited for an answer that does not come
+    assert not folder.exists()
+    assert processes.left() == []
+
+
+def test_both_processes_of_a_fork_are_locked_in(warm: WarmParent) -> None:
+    """Number 1, which only waits, has no right that the kernel beside it has not."""
+    forked, _ = fork(warm, "import time; time.sleep(60)")
+    try:
+        assert sandbox.wait_until(lambda: len(forked.inside()) == 2, 10)
+        for pid in forked.inside():
+            lines = dict(
+                line.split(":\t", 1)
+                for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+                if ":\t" in line
+            )
+            assert (lines["NoNewPrivs"], lines["Seccomp"], int(lines["CapBnd"], 16)) == ("1", "2", 0)
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            assert f"{1500 << 20}" in limits
+    finally:
+        forked.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another; others test this anyway")
+def test_forks_hold_for_an_ordinary_user_too() -> None:
+    code = (
+        "import os; from grading import box, parent\n"
+        "made = parent.WarmParent('bubblewrap', None, ())\n"
+        "print(os.geteuid(), box.box_uid(), parent.broken_promises(made))\n"
+        "made.close()"
+    )
+    said = ordinary_user.run(code)
+    assert said.stdout.strip() == "1234 None []", said.stderr
 
 
 def test_a_module_that_is_not_there_does_not_keep_a_parent_from_starting(edition: Path) -> None:

@@ -17,6 +17,7 @@ from grading import box, calls, launch, sandbox
 from grading.box import Box
 from grading.errors import SandboxError, UsageError
 from grading.sandbox import Boxed
+from tests.fixtures import ordinary_user
 
 
 @pytest.fixture
@@ -304,26 +305,9 @@ def test_socket_paths_fit_into_their_limit(share: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else; others test this anyway")
 def test_the_box_holds_for_an_ordinary_user_too() -> None:
     """The same self-test, started by a user without rights."""
-    root = str(Path(sandbox.__file__).parent.parent)
-    home = str(Path.home())
-    # The ordinary user gets a readable copy of what lies in root's closed home, if anything does.
-    world = ["bwrap", "--dev-bind", "/", "/", "--perms", "0755", "--tmpfs", home]
-    for needed in dict.fromkeys((os.path.realpath(sys.base_prefix), sys.prefix, root)):
-        if Path(needed).is_relative_to(home):
-            for parent in reversed(Path(needed).parents):
-                if parent.is_relative_to(home) and str(parent) != home:
-                    world += ["--perms", "0755", "--dir", str(parent)]
-            world += ["--ro-bind", needed, needed]
     code = (
         "import os; from grading import box, sandbox\n"
         "print(os.geteuid(), box.box_uid(), sandbox.broken_promises('bubblewrap'))"
     )
-    user = ["setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups", "--inh-caps=-all"]
-    said = subprocess.run(
-        [*world, "--", *user, sys.executable, "-c", code],
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": root},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    said = ordinary_user.run(code)
     assert said.stdout.strip() == "1234 None []", said.stderr

@@ -33,10 +33,11 @@ def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     CANARY.unlink()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def warm() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def warm(edition: Path) -> Iterator[parent.WarmParent]:
     """Kernels are forked from one warm parent, as for a class; it has to live through all of it."""
-    yield
+    made = parent.warm_parent("bubblewrap", edition, blending.week().imports)
+    yield made
     parent.close_all()
     assert left_behind() == []
 
@@ -67,8 +68,15 @@ def left_behind() -> list[str]:
 
 @pytest.mark.parametrize("submission", corpus(str(CANARY)), ids=lambda s: s.name)
 @pytest.mark.usefixtures("canary")
-def test_a_hostile_notebook_earns_exactly_its_honest_score(submission: Submission, edition: Path) -> None:
+def test_a_hostile_notebook_earns_exactly_its_honest_score(
+    submission: Submission, edition: Path, warm: parent.WarmParent
+) -> None:
+    before = warm.forks
     verdict = grade(submission.content, edition)
+    # None was quietly graded in another way, and none brought the parent down.
+    assert warm.forks - before == verdict.timings.get("kernels", 0)
+    assert parent.running() == [warm]
+    assert warm.alive
     told = [(e.id, e.outcome, [c.seen for c in e.checks if not c.passed]) for e in verdict.exercises]
     assert verdict.score == submission.score, (told, verdict.notes, verdict.timings)
     assert left_behind() == []
@@ -79,13 +87,7 @@ def test_a_hostile_notebook_earns_exactly_its_honest_score(submission: Submissio
     text.encode("utf-8")
 
 
-def test_corpus_ran_in_forks_of_one_parent(edition: Path) -> None:
-    """No notebook brought the parent down, and none was quietly graded without it."""
-    assert parent.why_cold("bubblewrap", edition, blending.week().imports) is None
-    (one,) = parent.running()
-    assert one.forks >= 1
-
-
+@pytest.mark.usefixtures("warm")
 def test_the_next_submission_is_graded_fully(edition: Path) -> None:
     """Runs last in this file, in the process that graded all the others."""
     assert grade(blending.notebook(*blending.SOLUTION), edition).score == FULL

@@ -33,16 +33,20 @@ SECRET = b"a soak's secret, of 32 bytes....".ljust(32, b".")
 WRONG_MEAN = "def masked_mean(values, keep):\n    return values.mean(dim=1)"
 
 
-def submissions(place: Path, count: int) -> dict[str, float | None]:
-    """Write a class; its marks by name, None where the grader's first answer is taken for right."""
-    marks: dict[str, float | None] = {}
+def submissions(place: Path, count: int, edition: Path) -> dict[str, float]:
+    """Write a class, every third of it half wrong; the marks by name, as they are when nobody is killed."""
+    wrong = [WRONG_MEAN if cell == blending.MASKED_MEAN else cell for cell in blending.SOLUTION]
+    kinds = (blending.SOLUTION, wrong, blending.SOLUTION)
+    deserved = [
+        evaluation.evaluate(blending.notebook(*one), blending.week(), edition, seed=1) for one in kinds[:2]
+    ]
+    full, part = (verdict.score for verdict in deserved)
+    assert full > part > 0
+    marks = {}
     for number in range(count):
-        cells = list(blending.SOLUTION)
-        if number % 3 == 1:
-            cells[3] = WRONG_MEAN
         name = f"learner{number:04d}"
-        (place / f"{name}.ipynb").write_bytes(blending.notebook(*cells, f"# {name}"))
-        marks[name] = 6.0 if number % 3 != 1 else None
+        (place / f"{name}.ipynb").write_bytes(blending.notebook(*kinds[number % 3], f"# {name}"))
+        marks[name] = part if number % 3 == 1 else full
     return marks
 
 
@@ -103,7 +107,7 @@ def soak(count: int, kills: int, seed: int, say: bool = True) -> tuple[int, int,
         (place / "in").mkdir()
         os.chmod(place, 0o755)
         blending.edition(place / "edition")
-        marks = submissions(place / "in", count)
+        marks = submissions(place / "in", count, place / "edition")
         seen: dict[str, str] = {}
         doubled: set[str] = set()
 
@@ -113,8 +117,10 @@ def soak(count: int, kills: int, seed: int, say: bool = True) -> tuple[int, int,
                     doubled.add(key)
 
         command = [sys.executable, "-m", "tests.soak", "--grade", name]
-        while True:
+        undisturbed = 0
+        while undisturbed < 3:  # three times in peace and still not done: then it is lost
             grader = subprocess.Popen(command)
+            undisturbed += killed.total() >= kills
             while grader.poll() is None:
                 if killed.total() >= kills:
                     grader.wait()
@@ -136,10 +142,8 @@ def soak(count: int, kills: int, seed: int, say: bool = True) -> tuple[int, int,
         lost = 0
         for path in sorted((place / "in").glob("*.ipynb")):
             key = hashlib.sha256(path.read_bytes()).hexdigest()
-            mark = marks[path.stem]
             score = json.loads(seen[key])["score"] if key in seen else None
-            right = score is not None and (score == mark if mark is not None else 4.0 <= score < 6.0)
-            if not right:
+            if score != marks[path.stem]:
                 lost += 1
                 if say:
                     print(f"{path.stem}: {score}; {seen.get(key, '')[:600]}")
