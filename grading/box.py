@@ -4,6 +4,7 @@ Inside, everything of ours lies under /box, so that no path of the grading machi
 repository is there: no solutions, no checks, no gradebook, no environment variables.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -19,19 +20,21 @@ from typing import Any
 
 import psutil
 
-from grading import calls, launch
+from grading import calls, launch, locked
 from grading.errors import SandboxError
 
 HOME = "/home/learner"
 INSIDE = "/box"
 OUR_PACKAGES = ("course_lib", "grading")  # masked where an installation put them beside third-party packages
 FIRST_UID = 2_000_000  # far from any real user; one id a grader process, because process limits count by id
-SCRATCH_MB = 256
+PID_MAX = 1 << 22  # proc(5)
+SCRATCH_MB, SCRATCH_FILES = 256, 20_000
 SHARE_PREFIX = "see-"
 SHARE_MB, SHARE_FILES = 32, 200
 
 # The lines that run inside a box before any of the learner's. As text: no file of ours is in a learner's box.
 LAUNCHER = Path(__file__).with_name("launch.py").read_text()
+KEEPER = Path(__file__).with_name("keeper.py")
 SETPRIV_NEEDS = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 # The two files of ours that a warm parent is made of. Its forks could read them: nothing in them is hidden.
 WARM_FILES = ("launch.py", "warm.py")
@@ -60,6 +63,11 @@ class Box:
     open_files: int = 256
 
     @property
+    def scratch(self) -> Path:
+        """The home of a box that gets no empty one in memory."""
+        return self.share.with_name(f"{self.share.name}-home")
+
+    @property
     def rlimits(self) -> dict[str, int]:
         # RLIMIT_DATA counts private writable memory; RLIMIT_AS would count torch's libraries, too.
         return {
@@ -72,8 +80,21 @@ class Box:
 
 
 def box_uid() -> int | None:
-    """The user id a box runs as, when root starts it; None when it runs as the user who grades."""
-    return FIRST_UID + os.getpid() if os.geteuid() == 0 else None
+    """The user id a box runs as, when root starts it; None when it runs as the user who grades.
+
+    In a container there may be fewer ids than on a machine; then it is one of the upper half of those.
+    """
+    if os.geteuid() != 0:
+        return None
+    last = _last_uid()
+    return FIRST_UID + os.getpid() if last >= FIRST_UID + PID_MAX else last - os.getpid() % max(last // 2, 1)
+
+
+@functools.cache
+def _last_uid() -> int:
+    """The last of the user ids that exist here; user_namespaces(7) describes the file."""
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    return max(int(first) + int(count) - 1 for first, _, count in map(str.split, lines))
 
 
 def new_share() -> Path:
@@ -91,11 +112,12 @@ def sweep() -> None:
     for folder in Path("/tmp").glob(f"{SHARE_PREFIX}*-*"):
         owner = folder.name.removeprefix(SHARE_PREFIX).split("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)) and not folder.is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                locked.remove(folder)
 
 
 def command(rung: str, box: Box, module: str, arguments: Sequence[str] = ()) -> list[str]:
-    """The command line that runs a Python module in a box.
+    """The command line that runs a Python module in a box; for "landlock", the keeper's.
 
     Raises:
         SandboxError: something that the rung needs is not installed.
@@ -104,9 +126,20 @@ def command(rung: str, box: Box, module: str, arguments: Sequence[str] = ()) -> 
     if rung == "none":
         del orders["limits"]["RLIMIT_NPROC"]  # it counts everything this user runs
         return [sys.executable, "-s", "-P", "-c", LAUNCHER, json.dumps(orders), module, *arguments]
+    uid = box_uid()
+    if rung == "landlock":
+        shared = [Path(locked.SHARED_MEMORY)] * (uid is not None)
+        rules = locked.paths([box.share, box.scratch, *shared], box.edition, OUR_PACKAGES)
+        run = [module, *arguments]
+        orders = {
+            "uid": uid,
+            "line": locked.command(LAUNCHER, box.rlimits, rules, run, own_user=uid is not None),
+            "environment": environment(box, rung),
+            "home": str(box.scratch),
+        }
+        return [sys.executable, "-I", "-S", str(KEEPER), json.dumps(orders)]
     if rung == "bubblewrap":
         orders |= {"paths": paths(box), "calls": second_lock()}
-    uid = box_uid()
     # By root: kept for one step, in which setpriv gives them up with everything else, before Python starts.
     line = _bubblewrap(box, SETPRIV_NEEDS)
     line += ["--disable-userns"] * (uid is None)
@@ -206,8 +239,10 @@ def environment(box: Box, rung: str = "bubblewrap") -> dict[str, str]:
     if rung == "none":
         home = str(box.share)
         return {**common, "HOME": home, "TMPDIR": home, "PYTHONPATH": str(box.edition or "")}
+    if rung == "landlock":
+        return {**common, **locked.environment(box.scratch, box.edition)}
     inside = [f"{INSIDE}/edition"] * (box.edition is not None)
-    inside += [f"{INSIDE}/site-{n}" for n in range(len(_site_folders()))]
+    inside += [f"{INSIDE}/site-{n}" for n in range(len(locked.site_folders()))]
     return {
         **common,
         "HOME": HOME,
@@ -233,7 +268,7 @@ def _files(box: Box, with_setpriv: bool = False, with_warm: bool = False) -> lis
     if with_setpriv:
         binds.append((_tool("setpriv"), _tool("setpriv")))
     binds += _interpreter()
-    binds += [(folder, f"{INSIDE}/site-{n}") for n, folder in enumerate(_site_folders())]
+    binds += [(folder, f"{INSIDE}/site-{n}") for n, folder in enumerate(locked.site_folders())]
     if box.edition is not None:
         binds.append((str(box.edition.resolve()), f"{INSIDE}/edition"))
 
@@ -281,13 +316,6 @@ def _interpreter() -> list[tuple[str, str]]:
         # pyenv, uv, conda: other libraries that extension modules need lie beside the standard library.
         binds.append((f"{sys.base_prefix}/lib", f"{there}/lib"))
     return binds
-
-
-@functools.cache
-def _site_folders() -> list[str]:
-    """Where third-party packages are installed for this interpreter."""
-    folders = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages") and os.path.isdir(p)]
-    return list(dict.fromkeys(os.path.realpath(folder) for folder in folders))
 
 
 def _tool(name: str) -> str:

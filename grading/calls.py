@@ -83,6 +83,30 @@ NAMESPACES = 0x7E020080  # every CLONE_NEW... of clone(2), time (0x80) among the
 FAMILIES = {"AF_VSOCK": 40, "AF_PACKET": 17, "AF_ALG": 38, "AF_BLUETOOTH": 31, "AF_XDP": 44, "AF_TIPC": 30}
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C  # ioctl: typing into the terminal of whoever started the grader
 
+# Where there are no namespaces, these as well. A kernel's sockets are bound and accepted in the box, and the
+# grader connects: nothing in there has to connect to anything.
+FORBIDDEN_ALONE = {
+    "reach a socket of another program": ("connect",),
+    "leave something for others in the kernel's memory": (
+        *("shmget", "shmat", "shmctl", "msgget", "msgsnd", "msgrcv", "msgctl"),
+        *("semget", "semop", "semtimedop", "semctl", "mq_open", "mq_unlink"),
+    ),
+    "move another process's memory": ("migrate_pages", "move_pages", "process_mrelease"),
+}
+# Of families of sockets, these are left: to the kernel's facts about its devices, for libzmq asks; and UNIX
+# ones that have to connect before they reach anybody.
+AF_UNIX, AF_NETLINK, NETLINK_ROUTE, SOCK_DGRAM, KIND_OF_SOCKET = 1, 16, 0, 2, 0xF
+LAST_FAMILY = 63
+# Their first argument is whose: one's own is 0. What a user may do to all of that user's processes.
+ONLY_ONES_OWN = ("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr", "prlimit64")
+ANYBODYS = ("setpriority", "ioprio_set")
+# Landlock has no say in these (landlock(7), "current limitations"). They do nothing and say that they did: an
+# honest copy of a file sets its mode and its time, and goes on.
+IDLE = (
+    *("chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat", "utime", "utimes", "futimesat"),
+    *("utimensat", "setxattr", "lsetxattr", "removexattr", "lremovexattr", "setxattrat", "removexattrat"),
+)
+
 
 def library() -> types.ModuleType | None:
     """pyseccomp, or None where libseccomp is not installed."""
@@ -95,25 +119,50 @@ def library() -> types.ModuleType | None:
 
 
 @functools.cache
-def program() -> str | None:
-    """The seccomp program in base64, or None without libseccomp."""
+def program(alone: bool = False, same_user: bool = False) -> str | None:
+    """The seccomp program in base64, or None without libseccomp.
+
+    Args:
+        alone: there are no namespaces around the box.
+        same_user: the box runs as the user who grades: what users may do to their own has to be forbidden.
+    """
     seccomp = library()
     if seccomp is None:
         return None
     denied, missing = seccomp.ERRNO(errno.EPERM), seccomp.ERRNO(errno.ENOSYS)
     rules = seccomp.SyscallFilter(defaction=seccomp.ALLOW)
-    for names in FORBIDDEN.values():
+
+    def rule(action: int, name: str, *arguments: object) -> None:
+        if seccomp.resolve_syscall(seccomp.Arch.NATIVE, name) >= 0:
+            rules.add_rule(action, name, *arguments)
+
+    for names in [*FORBIDDEN.values(), *(FORBIDDEN_ALONE.values() if alone else ())]:
         for name in names:
-            if seccomp.resolve_syscall(seccomp.Arch.NATIVE, name) >= 0:
-                rules.add_rule(denied, name)
+            rule(denied, name)
     for bit in (1 << n for n in range(32) if NAMESPACES >> n & 1):
-        rules.add_rule(denied, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, bit, bit))
+        rule(denied, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, bit, bit))
     # clone3 keeps its flags in memory, where a seccomp program cannot look; without it, libc takes clone.
-    rules.add_rule(missing, "clone3")
-    for family in FAMILIES.values():
-        rules.add_rule(denied, "socket", seccomp.Arg(0, seccomp.EQ, family))
+    rule(missing, "clone3")
     for request in (TIOCSTI, TIOCLINUX):
-        rules.add_rule(denied, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, 0xFFFFFFFF, request))
+        rule(denied, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, 0xFFFFFFFF, request))
+    left = {AF_UNIX, AF_NETLINK} if alone else set(range(LAST_FAMILY + 1)) - set(FAMILIES.values())
+    for family in set(range(LAST_FAMILY + 1)) - left:
+        rule(denied, "socket", seccomp.Arg(0, seccomp.EQ, family))
+    if alone:
+        rule(denied, "socket", seccomp.Arg(0, seccomp.GT, LAST_FAMILY))
+        kernel = (seccomp.Arg(0, seccomp.EQ, AF_NETLINK), seccomp.Arg(2, seccomp.NE, NETLINK_ROUTE))
+        rule(denied, "socket", *kernel)
+        # A socket of datagrams takes an address with each one, and needs no connection.
+        letters = seccomp.Arg(1, seccomp.MASKED_EQ, KIND_OF_SOCKET, SOCK_DGRAM)
+        for name in ("socket", "socketpair"):
+            rule(denied, name, seccomp.Arg(0, seccomp.EQ, AF_UNIX), letters)
+    if same_user:
+        for name in ONLY_ONES_OWN:
+            rule(denied, name, seccomp.Arg(0, seccomp.NE, 0))
+        for name in ANYBODYS:
+            rule(denied, name)
+        for name in IDLE:
+            rule(seccomp.ERRNO(0), name)
     with tempfile.TemporaryFile() as made:
         rules.export_bpf(made)
         made.seek(0)

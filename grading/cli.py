@@ -51,7 +51,11 @@ FORESEEN = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, 
 WeekName = Annotated[str, typer.Option("--week", "-w", help="A week: 02, week02, its folder's name, or all.")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Submissions run at once.")]
 Rung = Annotated[
-    str, typer.Option(help="bubblewrap, bubblewrap-only, or none: strangers' code then runs unprotected.")
+    str,
+    typer.Option(
+        help="best (bubblewrap, or landlock where there are no namespaces), one of these two, "
+        "bubblewrap-only, or none: strangers' code then runs unprotected."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
@@ -153,7 +157,7 @@ def grade(
     source: Annotated[Path | None, typer.Argument(help="Collect from here first.")] = None,
     week: WeekName = "all",
     workers: Workers = WORKERS,
-    sandbox: Rung = "bubblewrap",
+    sandbox: Rung = "best",
     again: Annotated[bool, typer.Option("--again", help="Judge anew what has a verdict already.")] = False,
 ) -> None:
     """Run and judge every submission taken in, record the marks, write the feedback."""
@@ -193,17 +197,22 @@ def evaluate(
     notebook: Annotated[Path, typer.Argument(help="One submission.")],
     week: WeekName,
     as_json: AsJson = False,
-    sandbox: Rung = "bubblewrap",
+    sandbox: Rung = "best",
 ) -> None:
     """Run and judge one notebook; nothing is recorded."""
     from grading import editions, evaluation
+    from grading import sandbox as sandboxes
     from grading.store import load_secret
 
     layout = _layout()
     (one,) = _weeks(layout, week, most=1)
     raw = evaluation.read(notebook, one.limits)
+    rung = sandboxes.check(sandbox)
+    weaker = sandboxes.why_weaker(sandbox, rung)
     if not as_json:
         _banner(sandbox)
+        if weaker:
+            _say(weaker)
     with contextlib.ExitStack() as stack:
         try:
             layout.build.mkdir(parents=True, exist_ok=True)
@@ -223,7 +232,7 @@ def evaluate(
                 seed=evaluation.seed_for(
                     load_secret(layout.secret), evaluation.submission_hash(raw), one.suite
                 ),
-                sandbox=sandbox,
+                sandbox=rung,
             )
     if as_json:
         print(verdict.to_json(), end="")
@@ -321,7 +330,7 @@ def export(
 @app.command()
 def demo(
     workers: Workers = 2,
-    sandbox: Rung = "bubblewrap",
+    sandbox: Rung = "best",
     week: WeekName = "02",
 ) -> None:
     """A whole class, from release to feedback pages, in about three minutes."""

@@ -14,6 +14,8 @@ from grading import collect, editions, evaluation, feedback, gradebook, record, 
 from grading.errors import GradingError, UsageError
 from grading.layout import Layout
 from grading.records import Verdict
+from grading.sandbox import check as check_sandbox
+from grading.sandbox import why_weaker
 from grading.store import Store, load_secret
 from grading.weeks import Week
 
@@ -86,7 +88,7 @@ def grade(
 
     Args:
         workers: submissions run at once.
-        sandbox: the rung; "none" runs strangers' code unprotected.
+        sandbox: the rung, or "best"; "none" runs strangers' code unprotected.
         again: judge anew what has a verdict already.
 
     Raises:
@@ -105,8 +107,12 @@ def grade(
             say(f"{week.id} has no release yet; writing it")
             release.release(layout, week)
         graded: dict[str, Graded] = {}
+        rung = check_sandbox(sandbox)
+        weaker = why_weaker(sandbox, rung)
+        if weaker:
+            say(weaker)
         try:
-            _evaluate(layout, week, found, graded, workers, sandbox, again, progress)
+            _evaluate(layout, week, found, graded, workers, rung, again, progress)
             _record(layout, week, graded, again, progress)
             _answer(layout, week, graded, progress)
         except KeyboardInterrupt:

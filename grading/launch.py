@@ -41,7 +41,7 @@ READ = READ_FILE | READ_DIR
 RUN = READ | EXECUTE
 WRITE = READ | WRITE_FILE | TRUNCATE | REMOVE_DIR | REMOVE_FILE | REFER
 WRITE |= MAKE_DIR | MAKE_REG | MAKE_SOCK | MAKE_FIFO | MAKE_SYM  # but no devices
-RIGHTS = {"run": RUN, "read": READ, "use": READ | WRITE_FILE, "write": WRITE}
+RIGHTS = {"run": RUN, "read": READ, "list": READ_DIR, "use": READ | WRITE_FILE, "write": WRITE}
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE  # what a rule about a file, not a folder, may name
 
 _libc = ctypes.CDLL(None, use_errno=True)

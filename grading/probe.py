@@ -109,6 +109,70 @@ def not_locked_twice(program: str) -> list[str]:
     return found
 
 
+def see_others() -> None:
+    seen = sum(name.isdigit() for name in os.listdir("/proc"))
+    if seen <= 4:  # bubblewrap's, and this one
+        raise OSError(f"{seen} processes are nobody else's")
+
+
+def listen() -> None:
+    with socket.create_server(("0.0.0.0", 0)):
+        pass
+
+
+def send_letter() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.sendto(b"out", ("192.0.2.1", 9))
+
+
+def send_letter_here() -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM):
+        pass
+
+
+def connect_here() -> None:
+    """To a socket of one's own: if that goes, so does a connection to a socket of another program."""
+    path = os.path.expanduser("~/.probe-socket")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(path)
+        server.listen()
+        client.connect(path)
+
+
+def touch(path: str) -> None:
+    """Each way of changing a file without opening it. Whether one did is seen from outside."""
+    for change in (
+        lambda: os.chmod(path, 0o600),
+        lambda: os.utime(path, (0, 0)),
+        lambda: os.truncate(path, 0),
+        lambda: os.setxattr(path, "user.probe", b"here"),
+        lambda: os.unlink(path),
+    ):
+        possible(change)
+
+
+def shared_memory() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.shmget(0x5EE, 4096, 0o1600) < 0:  # IPC_CREAT
+        raise OSError(ctypes.get_errno(), "shmget")
+
+
+def not_alone(facts: dict[str, Any]) -> list[str]:
+    """What namespaces forbid by themselves, and what the other locks have to forbid without them."""
+    touch(facts["canary"])
+    attempts = (
+        (listen, "it can listen to the network"),
+        (send_letter, "it can send to the network"),
+        (connect_here, "it can connect to another program's socket"),
+        (send_letter_here, "it can send to another program's socket"),
+        (partial(os.kill, facts["grader"], 0), "it can signal its grader"),
+        (partial(os.setpriority, os.PRIO_PROCESS, facts["grader"], 19), "it can slow its grader down"),
+        (partial(os.sched_setaffinity, facts["grader"], {0}), "it can tie its grader to a processor"),
+        (shared_memory, "it can leave shared memory behind"),
+    )
+    return [promise for attempt, promise in attempts if possible(attempt)]
+
+
 def status(*fields: str) -> list[int]:
     with open("/proc/self/status") as file:
         lines = dict(line.split(":", 1) for line in file)
@@ -131,8 +195,10 @@ def broken(facts: dict[str, Any]) -> list[str]:
         found.append("it can connect to this machine")
     if possible(lambda: socket.create_connection(("192.0.2.1", 9), timeout=2)):
         found.append("it can connect to the network")
-    if sum(name.isdigit() for name in os.listdir("/proc")) > 4:  # bubblewrap's, and this one
+    if possible(see_others):
         found.append("it can see other processes")
+    if facts["alone"]:
+        found += not_alone(facts)
     if any(status("CapInh", "CapPrm", "CapEff", "CapAmb")) or os.geteuid() == 0 or possible(new_rights):
         found.append("it has rights of root")
     if ctypes.CDLL(None, use_errno=True).prctl(39, 0, 0, 0, 0) != 1:  # PR_GET_NO_NEW_PRIVS

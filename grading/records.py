@@ -11,7 +11,7 @@ from typing import Any, Literal
 from grading.errors import CourseBroken
 
 FORMAT = 1
-RUNGS = ("bubblewrap", "bubblewrap-only", "none")  # the sandbox's, strongest first
+RUNGS = ("bubblewrap", "landlock", "bubblewrap-only", "none")  # the sandbox's, strongest first
 
 Result = Literal[
     "right",  # every check passed

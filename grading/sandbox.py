@@ -6,7 +6,10 @@ The rung in use is self-tested before anything is run in it, and recorded in eve
                      empty home in memory. Own mount, pid, net, ipc and uts namespaces. Started by root, it
                      runs as a user id of its own, without capabilities; started by anybody else, in a user
                      namespace. Inside, it locks itself in a second time, with Landlock and seccomp.
-    bubblewrap-only  the same without the second lock, for a kernel that has no Landlock (before 5.13) or a
+    landlock         where the machine makes no namespaces, as in most containers: Landlock, seccomp and
+                     limits alone (`grading.locked`), and a keeper that ends what is left (`grading.keeper`).
+                     Weaker, and every verdict says so.
+    bubblewrap-only  bubblewrap without the second lock, for a kernel that has no Landlock (before 5.13) or a
                      system without libseccomp. Only when asked for by name.
     none             a plain process with limits. Only when asked for by name.
 """
@@ -19,6 +22,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -28,12 +32,27 @@ from typing import IO
 
 import psutil
 
-from grading.box import INSIDE, SHARE_FILES, SHARE_MB, SHARE_PREFIX, Box, command, environment, new_share
+from grading import locked
+from grading.box import (
+    INSIDE,
+    SCRATCH_FILES,
+    SCRATCH_MB,
+    SHARE_FILES,
+    SHARE_MB,
+    SHARE_PREFIX,
+    Box,
+    box_uid,
+    command,
+    environment,
+    new_share,
+)
 from grading.errors import SandboxError, UsageError
 from grading.records import RUNGS
 
+BEST = "best"
 WATCH_S = 0.1
 PROBE_S = 30.0
+KEEPER_S = 10.0
 PROBE_MB = 1500  # more than a fork of a warm parent holds from the start
 
 
@@ -92,8 +111,10 @@ class Watched:
         while not self._ended.wait(WATCH_S) and self.alive:
             if self._holds_too_much():
                 self._stop(f"it used more than {self.box.memory_mb} MB of memory")
-            elif _too_much_in(self.box.share):
+            elif too_much_in(self.box.share, SHARE_MB, SHARE_FILES):
                 self._stop("it filled a folder that is only there for sockets")
+            elif self._wrote_too_much():
+                self._stop(f"it wrote more than {SCRATCH_MB} MB, or {SCRATCH_FILES} files")
 
     def _holds_too_much(self) -> bool:
         inside = self.inside()
@@ -101,6 +122,9 @@ class Watched:
             return False
         # Pages that forks share were counted once for each: what is divided among them takes longer to ask.
         return sum(map(_proportional_mb, inside)) > self.box.memory_mb
+
+    def _wrote_too_much(self) -> bool:
+        return False  # folders in memory have a size
 
     def _stop(self, reason: str) -> None:
         self.killed_for = reason
@@ -127,9 +151,13 @@ class Boxed(Watched):
     ) -> None:
         line = command(rung, box, module, arguments)
         super().__init__(rung, box)
+        self._uid = box_uid()
+        if rung == "landlock":
+            locked.make_home(box.scratch, self._uid)
         self.process = subprocess.Popen(
             line,
-            stdin=subprocess.DEVNULL,
+            # The keeper's order to end: this pipe closes when we say so, and when we are no more.
+            stdin=subprocess.PIPE if rung == "landlock" else subprocess.DEVNULL,
             stdout=output,
             stderr=self.errors,
             env=environment(box, rung) if rung == "none" else {},
@@ -137,6 +165,7 @@ class Boxed(Watched):
             start_new_session=True,
             pass_fds=tuple(descriptors),
         )
+        self._ending = threading.Lock()
         self.pid = self.process.pid
         self._watch.start()
 
@@ -144,7 +173,16 @@ class Boxed(Watched):
     def alive(self) -> bool:
         return self.process.poll() is None
 
+    def _wrote_too_much(self) -> bool:
+        if self.rung != "landlock":
+            return False
+        shared = locked.left_in_shared_memory(self._uid) if self._uid is not None else []
+        return too_much_in([self.box.scratch, *shared], SCRATCH_MB, SCRATCH_FILES)
+
     def _end(self, inside: list[int]) -> None:
+        if self.rung == "landlock":
+            self._end_by_keeper(inside)
+            return
         # The first process inside takes all others of its pid namespace with it, whoever started them. The
         # one outside is left to see that and to end by itself, so that no dead process stays in the table.
         for pid in inside if self.rung == "none" else inside[:1]:
@@ -153,6 +191,22 @@ class Boxed(Watched):
             self.process.kill()
         self.process.wait()
         wait_until(lambda: all(map(gone, inside)), 10)
+
+    def _end_by_keeper(self, inside: list[int]) -> None:
+        with self._ending:  # the watch and whoever closes the kernel may come at once
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+            if not wait_until(lambda: not self.alive, KEEPER_S):
+                for pid in inside:
+                    send_kill(pid)
+                self.process.kill()
+            self.process.wait()
+            wait_until(lambda: all(map(gone, inside)), 10)
+            left = [self.box.scratch]
+            left += locked.left_in_shared_memory(self._uid) if self._uid is not None else []
+            for path in left:
+                with contextlib.suppress(OSError):
+                    locked.remove(path)
 
 
 def descendants(pid: int) -> list[int]:
@@ -205,18 +259,21 @@ def _proportional_mb(pid: int) -> float:
         return _resident_mb(pid)
 
 
-def _too_much_in(folder: Path) -> bool:
+def too_much_in(places: Path | Sequence[Path], most_mb: int, most_files: int) -> bool:
+    """Whether these files and folders hold more than that, together."""
     files, size = 0, 0
-    for parent, folders, names in os.walk(folder):
-        files += len(folders) + len(names)
-        if files > SHARE_FILES:
-            return True
-        for name in names:
-            try:
-                size += os.lstat(os.path.join(parent, name)).st_size
-            except OSError:
-                continue
-    return size > SHARE_MB << 20
+    for place in [places] if isinstance(places, Path) else places:
+        alone: list[tuple[str, list[str], list[str]]] = [(str(place.parent), [], [place.name])]
+        for parent, folders, names in os.walk(place) if place.is_dir() else alone:
+            files += len(folders) + len(names)
+            if files > most_files:
+                return True
+            for name in names:
+                try:
+                    size += os.lstat(os.path.join(parent, name)).st_size
+                except OSError:
+                    continue
+    return size > most_mb << 20
 
 
 def wait_until(holds: Callable[[], bool], seconds: float) -> bool:
@@ -236,13 +293,35 @@ def wait_until(holds: Callable[[], bool], seconds: float) -> bool:
 def check(rung: str = "bubblewrap") -> str:
     """Prove that the rung holds on this machine; once a process. Returns the rung's name.
 
+    Args:
+        rung: one of `records.RUNGS`, or "best": bubblewrap, and where no namespaces are made, landlock.
+
     Raises:
         SandboxError: it is not there, does not start, or a promise is not kept; one sentence says which.
         UsageError: there is no rung of that name.
     """
+    if rung == BEST:
+        try:
+            return _check("bubblewrap")
+        except SandboxError as problem:
+            try:
+                return _check("landlock")
+            except SandboxError as second:
+                raise SandboxError(f"{problem} Nor can it do without namespaces: {second}") from None
     if rung not in RUNGS:
-        raise UsageError(f"there is no sandbox {rung!r}; known: {', '.join(RUNGS)}.")
+        raise UsageError(f"there is no sandbox {rung!r}; known: {', '.join((BEST, *RUNGS))}.")
     return _check(rung)
+
+
+def why_weaker(asked: str, rung: str) -> str | None:
+    """A sentence for whoever asked for the best there is and got the second best; None otherwise."""
+    if asked != BEST or rung == "bubblewrap":
+        return None
+    try:
+        _check("bubblewrap")
+    except SandboxError as problem:
+        return f"grading runs in the sandbox {rung}, which is weaker; every verdict says so. Why: {problem}"
+    return None
 
 
 @functools.cache
@@ -288,17 +367,26 @@ def probe(rung: str, share: Path, start: Start) -> list[str]:
         canary = Path(outside) / "canary"
         canary.write_text("canary")
         os.chmod(outside, 0o755)
+        untouched = _state_of(canary)
         box = Box(share, memory_mb=PROBE_MB, processes=32)
+        own_places = [INSIDE, f"{INSIDE}/python/lib", f"{INSIDE}/site-0"]
+        unreadable = [str(canary), __file__, str(Path.home()), str(Path(__file__).parent.parent)]
+        if rung == "landlock":
+            own_places = locked.site_folders()
+            unreadable += [f"/proc/{os.getpid()}/{name}" for name in ("environ", "cmdline", "maps", "fd")]
         facts = {
-            "unreadable": [str(canary), __file__, str(Path.home()), str(Path(__file__).parent.parent)],
-            "unwritable": ["/", INSIDE, f"{INSIDE}/python/lib", f"{INSIDE}/site-0", "/dev", outside],
-            "environment": sorted(environment(box)),
+            "unreadable": unreadable,
+            "unwritable": ["/", *own_places, "/dev", "/tmp" if rung == "landlock" else INSIDE, outside],
+            "environment": sorted(environment(box, rung)),
             "port": server.getsockname()[1],
             "memory_mb": box.memory_mb,
             "processes": box.processes,
             "open_files": box.open_files,
-            "locked_twice": rung == "bubblewrap",
-            "program": f"{INSIDE}/python/bin/python3",
+            "locked_twice": rung in ("bubblewrap", "landlock"),
+            "alone": rung == "landlock",
+            "canary": str(canary),
+            "grader": os.getpid(),
+            "program": _interpreter(rung),
             "said": said.fileno(),
         }
         shutil.copyfile(Path(__file__).with_name("probe.py"), share / "probe.py")
@@ -313,4 +401,17 @@ def probe(rung: str, share: Path, start: Start) -> list[str]:
         lines = said.read(1 << 16).decode(errors="replace").splitlines()
         if not lines or not lines[-1].startswith("["):
             return [f"nothing runs in it ({error.splitlines()[-1] if error else 'it said nothing'})"]
-        return [str(promise) for promise in json.loads(lines[-1])]
+        found = [str(promise) for promise in json.loads(lines[-1])]
+        return found + ["it can change a file outside"] * (_state_of(canary) != untouched)
+
+
+def _interpreter(rung: str) -> str:
+    return os.path.realpath(sys.executable) if rung == "landlock" else f"{INSIDE}/python/bin/python3"
+
+
+def _state_of(path: Path) -> tuple[object, ...]:
+    try:
+        found = os.lstat(path)
+        return found.st_mode, found.st_uid, found.st_mtime_ns, path.read_bytes()
+    except OSError as problem:
+        return (str(problem),)

@@ -15,7 +15,19 @@ SHARED = {"errors", "gradebook", "harmless", "layout", "notebooks", "pages", "re
 STAGES = {
     "release": {"release", "editions"},
     "collect": {"collect"},
-    "evaluate": {"evaluation", "session", "sandbox", "box", "launch", "calls", "probe", "kernel", "ask"}
+    "evaluate": {
+        "evaluation",
+        "session",
+        "sandbox",
+        "box",
+        "launch",
+        "calls",
+        "locked",
+        "keeper",
+        "probe",
+        "kernel",
+        "ask",
+    }
     | {"warm", "parent"}
     | {"judge", "workers"},
     "record": {"record"},

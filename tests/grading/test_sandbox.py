@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grading import box, calls, launch, sandbox
+from grading import box, calls, launch, locked, sandbox
 from grading.box import Box
 from grading.errors import SandboxError, UsageError
 from grading.sandbox import Boxed
@@ -175,7 +175,7 @@ def test_without_bubblewrap_one_sentence_says_what_to_install(
 
 
 def test_an_unknown_rung_is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="known: bubblewrap, bubblewrap-only, none"):
+    with pytest.raises(UsageError, match="known: best, bubblewrap, landlock, bubblewrap-only, none"):
         sandbox.check("docker")
 
 
@@ -202,7 +202,7 @@ def test_our_packages_are_masked_where_they_are_installed(
     for path in [tmp_path, *tmp_path.parents]:
         if path.is_relative_to(tempfile.gettempdir()) and str(path) != tempfile.gettempdir():
             path.chmod(0o755)
-    monkeypatch.setattr(box, "_site_folders", lambda: [str(site)])
+    monkeypatch.setattr(locked, "site_folders", lambda: [str(site)])
     said, _ = run(
         share,
         "import os\nfor name in ('course_lib', 'grading', 'harmless_package'):\n"
