@@ -24,7 +24,7 @@ def evaluate(
     *,
     edition: Path | None = None,
     seed: int | None = None,
-    sandbox: str = "bubblewrap",
+    sandbox: str = "best",
 ) -> "Verdict":
     """Run one submission in a sandbox and judge it. No class, no gradebook, no server is needed.
 
@@ -33,7 +33,7 @@ def evaluate(
         week: its id or number ("week02_bridge_patterns", "02"), its folder, or a Week.
         edition: a folder with the learner's course_lib; made from the course's own when None.
         seed: of the hidden inputs; fresh when None. The verdict records it; the same seed gives the same one.
-        sandbox: "bubblewrap", "bubblewrap-only", or "none" for a notebook you trust as you trust your own.
+        sandbox: "best", or one of `records.RUNGS`; "none" is for a notebook you trust as you trust your own.
 
     Raises:
         SubmissionError: it is not a notebook.
