@@ -328,6 +328,24 @@ def export(
 
 
 @app.command()
+def kernel(
+    week: WeekName,
+    sandbox: Rung = "best",
+    prefix: Annotated[Path | None, typer.Option(help="An environment's folder; this one's own.")] = None,
+) -> None:
+    """Give a week's boxed kernel a name that papermill, nbclient and nbgrader can start it by."""
+    from grading import editions, kernel_spec
+
+    layout = _layout()
+    (one,) = _weeks(layout, week, most=1)
+    if not kernel_spec.is_registered():
+        _end("this project is not installed in its environment; run `make setup` first.", 2)
+    _banner(sandbox)
+    name = kernel_spec.install(one, editions.ensure(layout, one), prefix, sandbox)
+    out.print(f"{name}: papermill in.ipynb out.ipynb -k {name}")
+
+
+@app.command()
 def demo(
     workers: Workers = 2,
     sandbox: Rung = "best",

@@ -15,21 +15,8 @@ SHARED = {"errors", "gradebook", "harmless", "layout", "notebooks", "pages", "re
 STAGES = {
     "release": {"release", "editions"},
     "collect": {"collect"},
-    "evaluate": {
-        "evaluation",
-        "session",
-        "sandbox",
-        "box",
-        "launch",
-        "calls",
-        "locked",
-        "keeper",
-        "probe",
-        "kernel",
-        "ask",
-    }
-    | {"warm", "parent"}
-    | {"judge", "workers"},
+    "evaluate": {"evaluation", "session", "kernel", "kernel_spec", "ask", "judge", "workers"}
+    | {"sandbox", "box", "launch", "calls", "probe", "locked", "keeper", "warm", "parent"},
     "record": {"record"},
     "feedback": {"feedback"},
     "report": {"report"},
@@ -42,7 +29,7 @@ MODULES = SHARED | CONDUCTORS | {module for modules in STAGES.values() for modul
 # An outside tool enters by these modules of grading and by no other.
 DOORS = {
     "jinja2": {"pages"},
-    "jupyter_client": {"kernel"},
+    "jupyter_client": {"kernel", "kernel_spec"},
     "jupytext": {"weeks"},
     "nbgrader": {"collect", "export", "gradebook", "record", "release"},
     "nh3": {"harmless"},

@@ -127,7 +127,9 @@ time.sleep(%s)
 
 @by_everybody
 @pytest.mark.parametrize("ends_by_itself", [False, True])
-def test_a_daemon_of_a_daemon_does_not_outlive_the_box_without_namespaces(root: bool, ends_by_itself: bool) -> None:
+def test_a_daemon_of_a_daemon_does_not_outlive_the_box_without_namespaces(
+    root: bool, ends_by_itself: bool
+) -> None:
     said = there(
         f"boxed = start({DAEMON % (1 if ends_by_itself else 1000)!r})\n"
         "assert sandbox.wait_until(lambda: len(boxed.inside()) >= 2, 20)\n"
