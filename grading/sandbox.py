@@ -31,6 +31,7 @@ import psutil
 from grading.box import INSIDE, SHARE_FILES, SHARE_MB, SHARE_PREFIX, Box, command, environment, new_share
 from grading.errors import SandboxError, UsageError
 from grading.records import RUNGS
+from grading.usage import Usage
 
 WATCH_S = 0.1
 PROBE_S = 30.0
@@ -52,6 +53,8 @@ class Watched:
         self.box = box
         self.rung = rung
         self.killed_for: str | None = None
+        self.killed_over = ""  # the limit's name, where it was one
+        self.usage = Usage()
         # A file, not a pipe: nobody has to read it for the box to go on; RLIMIT_FSIZE bounds it.
         self.errors = tempfile.TemporaryFile()
         self._ended = threading.Event()
@@ -88,15 +91,18 @@ class Watched:
         raise NotImplementedError
 
     def _keep_watch(self) -> None:
-        """Kill the box when all its processes together, or its shared folder, hold too much."""
+        """Count what it uses; kill it when its processes together, or its shared folder, hold too much."""
         while not self._ended.wait(WATCH_S) and self.alive:
-            if self._holds_too_much():
+            inside = self.inside()
+            # Without a namespace of its own, the process that was started is the learner's.
+            self.usage.look([self.pid, *inside] if self.rung == "none" else inside)
+            if self._holds_too_much(inside):
+                self.killed_over = "memory_mb"
                 self._stop(f"it used more than {self.box.memory_mb} MB of memory")
             elif _too_much_in(self.box.share):
                 self._stop("it filled a folder that is only there for sockets")
 
-    def _holds_too_much(self) -> bool:
-        inside = self.inside()
+    def _holds_too_much(self, inside: Sequence[int]) -> bool:
         if sum(map(_resident_mb, inside)) <= self.box.memory_mb:
             return False
         # Pages that forks share were counted once for each: what is divided among them takes longer to ask.
