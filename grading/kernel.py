@@ -358,7 +358,7 @@ class Kernel:
         request = self._client.kernel_info()
         if self._receive(request, START_S) is None:
             raise SandboxError("the kernel does not answer.")
-        self._tap = Tap(Path(f"{self.manager.ip}-{self.manager.iopub_port}"))
+        self._tap = Tap(Path(f"{self.manager.ip}-{self.manager.iopub_port}"), START_S)
         self._used = self.span()
 
     @property

@@ -18,9 +18,9 @@ CORES = 4
 class Limits:
     """What a submission may use, from `[limits]` in week.toml. `RULES` says what each one means.
 
-    Processor time is that of all processes of a submission together. None is `CORES` times the wall clock: one
-    process, or an honest pool of four, meets the wall clock first on any machine, however slow, and a week that
-    allows more seconds allows more of both. What it stops is dozens of processes at once on a large machine.
+    Processor time is that of all processes of a submission together. None is `CORES` times the wall clock:
+    one process, or an honest pool of four, meets the wall clock first on any machine, however slow, and a
+    week that allows more seconds allows more of both. What it stops is dozens of processes at once.
     """
 
     cell_s: float = 20.0

@@ -68,8 +68,8 @@ class Session:
         """The live kernel; a fresh one, with the cells run, if there is none.
 
         Raises:
-            NoAnswer: the submission's time, on the wall or of processors, is over, or its kernel dies whatever
-                is left out.
+            NoAnswer: the submission's time, on the wall or of processors, is over, or its kernel dies
+                whatever is left out.
         """
         if self._kernel is not None and not self._kernel.alive:
             # It left on its own between two questions: something in it still runs.

@@ -2,8 +2,8 @@
 
 What cells print, show or draw goes out on a ZeroMQ socket, by the protocol of 23/ZMTP. Here is the least of
 that protocol that makes the other side send: a greeting, "I subscribe", and "to everything". What comes is
-read into one buffer, again and again, and never looked at: a stranger's bytes can neither take memory here nor
-mean anything. ZeroMQ's own socket would build every message first, of whatever size.
+read into one buffer, again and again, and never looked at: a stranger's bytes can neither take memory here
+nor mean anything. ZeroMQ's own socket would build every message first, of whatever size.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ from pathlib import Path
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
 READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"
 SUBSCRIBE = b"\x00\x01\x01"
-HELLO = GREETING + b"\x04" + bytes([len(READY)]) + READY + SUBSCRIBE
+AFTER_GREETING = b"\x04" + bytes([len(READY)]) + READY + SUBSCRIBE
 
 BUFFER_BYTES = 1 << 18
 LOUD_BYTES = 1 << 16  # so much at once, and there is more where it came from
 ONCE_BYTES = 1 << 23  # whoever writes as fast as we read is not read for ever
 QUIET_S = 0.005
-CONNECT_S = 1.0
+AGAIN_S = 0.2  # a kernel that is busy answers a greeting late; one that never does is not waited for
 
 
 class Tap:
@@ -31,17 +31,18 @@ class Tap:
     Args:
         path: the socket's file, opened here and now. A box can write in that folder: what a learner's code
             puts in the file's place later is never connected to.
+        seconds: how long the other side may take to answer the greeting.
 
     Raises:
-        OSError: nobody listens there.
+        OSError: nobody listens there, or answers.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seconds: float) -> None:
         self._place: int | None = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._buffer = bytearray(BUFFER_BYTES)
         self._socket: socket.socket | None = None
         try:
-            self._open()
+            self._open(seconds)
         except OSError:
             self.close()
             raise
@@ -67,10 +68,13 @@ class Tap:
         return count
 
     def skip(self) -> None:
-        """Leave what is still to come, and listen anew: the kernel drops it, and holds it no longer."""
+        """Leave what is still to come, and listen anew: the kernel drops it, and holds it no longer.
+
+        A kernel that does not answer by then is not listened to any more. Nothing else depends on it.
+        """
         self._hang_up()
         with contextlib.suppress(OSError):
-            self._open()
+            self._open(AGAIN_S)
 
     def close(self) -> None:
         """Stop listening. Safe to call twice."""
@@ -79,14 +83,18 @@ class Tap:
             os.close(self._place)
             self._place = None
 
-    def _open(self) -> None:
+    def _open(self, seconds: float) -> None:
         if self._place is None:
             return
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._socket.settimeout(CONNECT_S)
+            self._socket.settimeout(seconds)
             self._socket.connect(f"/proc/self/fd/{self._place}")
-            self._socket.sendall(HELLO)
+            self._socket.sendall(GREETING)
+            # ZeroMQ takes nothing more before it has sent a greeting of its own; what is in that is its affair.
+            if not self._socket.recv_into(self._buffer, len(GREETING)):
+                raise ConnectionError("nobody answered the greeting")
+            self._socket.sendall(AFTER_GREETING)
             self._socket.setblocking(False)
         except OSError:
             self._hang_up()

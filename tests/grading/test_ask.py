@@ -109,11 +109,11 @@ def test_an_answer_that_cannot_be_read_becomes_an_error_of_the_learners(talk: An
 
 
 def test_silence_ends_after_the_questions_time(talk: Any) -> None:
-    conversation = talk(answers(), question_s=0.3)
+    conversation = talk(answers(), question_s=0.1)
     conversation.kernel.questions.settimeout(None)
     started = time.monotonic()
 
-    with pytest.raises(NoAnswer, match=r"^it gave no answer within 0\.3 seconds|stopped answering") as caught:
+    with pytest.raises(NoAnswer, match=r"^it gave no answer within 0\.1 seconds|stopped answering") as caught:
         conversation({"op": "call"})
     assert time.monotonic() - started < 2
     assert caught.value.slow
