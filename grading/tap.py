@@ -22,7 +22,7 @@ BUFFER_BYTES = 1 << 18
 LOUD_BYTES = 1 << 16  # so much at once, and there is more where it came from
 ONCE_BYTES = 1 << 23  # whoever writes as fast as we read is not read for ever
 QUIET_S = 0.005
-AGAIN_S = 0.2  # a kernel that is busy answers a greeting late; one that never does is not waited for
+AGAIN_S = 1.0  # a busy kernel answers late; one that never does costs this once, and is not listened to
 
 
 class Tap:
@@ -91,7 +91,7 @@ class Tap:
             self._socket.settimeout(seconds)
             self._socket.connect(f"/proc/self/fd/{self._place}")
             self._socket.sendall(GREETING)
-            # ZeroMQ takes nothing more before it has sent a greeting of its own; what is in that is its affair.
+            # ZeroMQ takes nothing more before it has sent a greeting of its own. What that says is no matter.
             if not self._socket.recv_into(self._buffer, len(GREETING)):
                 raise ConnectionError("nobody answered the greeting")
             self._socket.sendall(AFTER_GREETING)
