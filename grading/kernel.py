@@ -39,7 +39,7 @@ from grading.limits import Limits, refused
 from grading.parent import warm_parent
 from grading.sandbox import Boxed, Watched, wait_until
 from grading.tap import LOUD_BYTES, Tap
-from grading.usage import Span, Usage, tasks
+from grading.usage import Span, Usage, open_files, tasks
 
 KERNEL = "course-sandbox"
 START_S = 60.0  # a machine may be busy; a kernel that is not ready by then is our failure, never a mark
@@ -48,6 +48,7 @@ GRACE_S = 2.0  # between an interrupt and the end of the box
 REPLY_CAP_BYTES = 8 << 20
 POLL_S, LOUD_POLL_S = 0.05, 0.002  # how long a look for a reply waits; shorter while a cell prints a lot
 IN_THE_BOX = ("memory_mb", "processes", "open_files", "file_mb", "scratch_mb")
+TRACEBACK_CHARACTERS = 3000  # of a failed cell: its last frames, in which a process was to be started
 CROWDED = 0.75  # of the processes that are allowed: whoever is refused one more was seen to have so many
 
 Status = Literal["ok", "raised", "slow", "dead", "late"]
@@ -299,8 +300,10 @@ class Kernel:
             if end is not None and end.status != "dead":
                 return CellEnd("slow", limit=limit)
             if end is None:
+                # Without a file left to open, a kernel may not even be able to say so.
+                full = any(open_files(pid) >= self.limits.open_files for pid in self._inside())
                 self.kill()
-                return CellEnd("dead", "it could not be interrupted", limit=limit)
+                return CellEnd("dead", "it could not be interrupted", limit="open_files" if full else limit)
         return end or self._dead()
 
     def span(self) -> Span:
@@ -320,9 +323,7 @@ class Kernel:
 
     def crowded(self) -> bool:
         """Whether it has nearly as many processes and threads as it may."""
-        if self.boxed is None:
-            return False
-        most = max(tasks(self.boxed.inside()), self._usage.last.tasks)
+        most = max(tasks(self._inside()), self._usage.last.tasks)
         return most >= CROWDED * self.limits.processes
 
     def has_ended(self, request: str) -> bool:
@@ -361,6 +362,9 @@ class Kernel:
         self._tap = Tap(Path(f"{self.manager.ip}-{self.manager.iopub_port}"), START_S)
         self._used = self.span()
 
+    def _inside(self) -> list[int]:
+        return self.boxed.inside() if self.boxed is not None else []
+
     @property
     def _usage(self) -> Usage:
         return self.boxed.usage if self.boxed is not None else self._no_usage
@@ -395,7 +399,8 @@ class Kernel:
         if content.get("status") == "ok":
             return CellEnd("ok")
         kind, message = str(content.get("ename"))[:80], str(content.get("evalue"))[:400]
-        limit = refused(kind, message, kind == "BlockingIOError" and self.crowded())
+        forked = "fork" in str(content.get("traceback"))[-TRACEBACK_CHARACTERS:]
+        limit = refused(kind, message, kind == "BlockingIOError" and (forked or self.crowded()))
         if limit == "memory_mb":
             # What the cell took is still held by its names; nothing after it could run.
             self.kill()

@@ -197,8 +197,8 @@ def refused(kind: str, message: str, crowded: bool) -> str:
     """Which limit an exception tells of; "" if none. Names are joined by " or " where it may be either.
 
     Args:
-        crowded: many processes were seen from outside. A socket that does not wait raises the same error as
-            a process that may not be started; what was seen tells them apart.
+        crowded: many processes were seen from outside, or one was about to be started. A socket that does not
+            wait raises the same error; this tells them apart.
     """
     if kind == "MemoryError":
         return "memory_mb"
@@ -248,3 +248,7 @@ def table() -> str:
             default += f" ({CORES} times `{name.replace('_cpu', '')}`)"
         lines.append(f"| `{name}` | {default} | {rule.happens} | … {plain.over(name)} |")
     return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(table(), end="")  # for docs/limits.md

@@ -91,9 +91,13 @@ class Tap:
             self._socket.settimeout(seconds)
             self._socket.connect(f"/proc/self/fd/{self._place}")
             self._socket.sendall(GREETING)
-            # ZeroMQ takes nothing more before it has sent a greeting of its own. What that says is no matter.
-            if not self._socket.recv_into(self._buffer, len(GREETING)):
-                raise ConnectionError("nobody answered the greeting")
+            # ZeroMQ sends its own in pieces, and hangs up on who goes on before it is through.
+            missing = len(GREETING)
+            while missing:
+                got = self._socket.recv_into(self._buffer, missing)
+                if not got:
+                    raise ConnectionError("nobody answered the greeting")
+                missing -= got
             self._socket.sendall(AFTER_GREETING)
             self._socket.setblocking(False)
         except OSError:

@@ -6,7 +6,7 @@ every orphan. So children that live for a millisecond count as well.
 """
 
 import os
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,6 +53,7 @@ class Usage:
     def __init__(self) -> None:
         self.last = Look()
         self._before: dict[Key, Process] = {}
+        self.beginning: deque[Span] = deque()  # spans that wait for their first look
         self._ticks = 0
 
     def look(self, pids: Sequence[int]) -> Look:
@@ -69,6 +70,8 @@ class Usage:
             self._before = now
         threads = sum(process.threads for process in found)
         self.last = Look(self.last.number + 1, self._ticks / TICKS, threads)
+        while self.beginning:
+            self.beginning.popleft().begin(self.last)
         return self.last
 
 
@@ -77,16 +80,23 @@ class Span:
 
     def __init__(self, usage: Usage) -> None:
         self._usage = usage
-        self._begun = usage.last.number
         self._start: float | None = None
+        usage.beginning.append(self)
+
+    def begin(self, look: Look) -> None:
+        self._start = look.cpu_s
 
     def cpu_s(self) -> float:
-        last = self._usage.last
-        if self._start is None:
-            if last.number == self._begun:
-                return 0.0
-            self._start = last.cpu_s
-        return last.cpu_s - self._start
+        """Seconds of processor time."""
+        return 0.0 if self._start is None else self._usage.last.cpu_s - self._start
+
+
+def open_files(pid: int) -> int:
+    """How many files a process has open; 0 where that may not be seen."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
 
 
 def tasks(pids: Sequence[int]) -> int:

@@ -60,15 +60,27 @@ def test_a_number_that_is_used_again_is_another_process() -> None:
     assert spent(before, now) == 8
 
 
+def burn(seconds: float) -> None:
+    start = time.process_time()
+    while time.process_time() - start < seconds:
+        pass
+
+
 def test_a_span_begins_with_the_first_look_after_it() -> None:
     books = Usage()
-    books.last = usage.Look(3, 50.0)
+    me = [os.getpid()]
+    burn(0.3)
     span = Span(books)
     assert span.cpu_s() == 0.0
-    books.last = usage.Look(4, 51.0)  # what was used before the span may be in this one
+    books.look(me)  # what was used before the span is in this one
     assert span.cpu_s() == 0.0
-    books.last = usage.Look(5, 53.5)
-    assert span.cpu_s() == 2.5
+    burn(0.3)
+    later = Span(books)  # nobody asks it before its first look
+    books.look(me)
+    burn(0.3)
+    books.look(me)
+    assert 0.58 < span.cpu_s() < 0.9
+    assert 0.28 < later.cpu_s() < 0.5
 
 
 BURN = """
