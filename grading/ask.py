@@ -5,6 +5,7 @@ comes back is a stranger's: `course_lib.wire` reads it within caps, and anything
 the conversation, never the grader.
 """
 
+import math
 import select
 import time
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from torch import Tensor
 from course_lib import wire
 from course_lib.errors import WireError
 from grading.kernel import Kernel, KernelDied
+from grading.limits import Limits, refused
+from grading.usage import Span
 
 # The learner's own names are untouched: nothing is assigned, and imports go through a fresh name of ours.
 SERVE = (
@@ -22,6 +25,7 @@ SERVE = (
 )
 ANSWERS_CAP_BYTES = 128 << 20  # of one conversation: transcripts are kept until the exercise is judged
 FIRST_S = 30.0  # more for the first question: the kernel may have to import torch before it can answer
+LOOK_S = 0.1  # between two looks at whether there is an answer, time, and a kernel
 
 
 class NoAnswer(Exception):
@@ -29,7 +33,7 @@ class NoAnswer(Exception):
 
     Args:
         slow: True if time ran out, False if the kernel broke off.
-        seen: a clause for the learner, such as "no answer within 10 seconds".
+        seen: a clause for the learner, such as "it gave no answer within 10 seconds".
     """
 
     def __init__(self, slow: bool, seen: str) -> None:
@@ -43,23 +47,29 @@ class Conversation:
 
     Args:
         kernel: a live kernel in which the notebook has been run.
-        question_s: the longest that one question may take.
+        limits: what one question may take, and what the refusals of the kernel's system mean.
         deadline: on the clock of `time.monotonic`; no question waits beyond it.
+        cpu_left_s: what is left of the submission's processor time; no question uses more.
 
     Raises:
         NoAnswer: the kernel does not come to answer at all.
     """
 
-    def __init__(self, kernel: Kernel, question_s: float, deadline: float) -> None:
+    def __init__(self, kernel: Kernel, limits: Limits, deadline: float, cpu_left_s: float = math.inf) -> None:
         self.kernel = kernel
-        self.question_s = question_s
+        self.limits = limits
         self.deadline = deadline
+        self.refusals = 0  # how often a limit, and not the learner's code, was why there was an error
         self._received = 0
+        self._cpu_left_s = cpu_left_s
+        self._used = kernel.span()
+        # What is printed while it is asked goes nowhere: it is neither read nor counted.
+        kernel.stop_listening()
         try:
             self._serving = kernel.send(SERVE.format(descriptor=kernel.inside_descriptor))
         except KernelDied as problem:
             raise NoAnswer(False, f"the kernel died: {problem.why}") from None
-        self._ask({"op": "forget"}, FIRST_S + question_s)
+        self._ask({"op": "forget"}, FIRST_S)
 
     def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ask one question.
@@ -67,24 +77,35 @@ class Conversation:
         Raises:
             NoAnswer: time ran out, the kernel died, or what came back is no answer. Then ask no further.
         """
-        return self._ask(request, self.question_s)
+        reply = self._ask(request)
+        reply.pop("limit", None)  # ours to set
+        if not reply.get("ok"):
+            kind, message = str(reply.get("kind")), str(reply.get("message"))
+            limit = refused(kind, message, kind == "BlockingIOError" and self.kernel.crowded())
+            if limit:
+                self.refusals += 1
+                reply["limit"] = f"it {self.limits.over(limit)}"
+        return reply
 
-    def _ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        patience = max(min(seconds, self.deadline - time.monotonic()), 0.001)
+    def _ask(self, request: Mapping[str, Any], more_s: float = 0.0) -> dict[str, Any]:
+        patience = max(min(self.limits.question_s + more_s, self.deadline - time.monotonic()), 0.001)
         ends = time.monotonic() + patience
+        span = self.kernel.span()
+
+        def left() -> float:
+            return 0.0 if self._over_cpu(span, more_s) else ends - time.monotonic()
+
         try:
             self.kernel.questions.settimeout(patience)
             self.kernel.questions.sendall(wire.encode(dict(request)))
-            while not select.select([self.kernel.questions], [], [], 0.1)[0]:
+            while not select.select([self.kernel.questions], [], [], LOOK_S)[0]:
                 if self.kernel.has_ended(self._serving):
                     raise EOFError
-                if time.monotonic() > ends:
+                if left() <= 0:
                     raise TimeoutError
-            reply = wire.receive(self.kernel.questions, lambda: ends - time.monotonic())
+            reply = wire.receive(self.kernel.questions, left)
         except TimeoutError:
-            if time.monotonic() >= self.deadline:
-                raise NoAnswer(True, "no time was left for the submission") from None
-            raise NoAnswer(True, f"no answer within {seconds:g} seconds") from None
+            raise NoAnswer(True, self._why_late(span, more_s)) from None
         except (EOFError, OSError):
             raise self._broken() from None
         except (WireError, RecursionError, MemoryError):
@@ -95,6 +116,25 @@ class Conversation:
         if not isinstance(reply, dict):
             raise NoAnswer(False, "what the kernel sent is not an answer")
         return reply
+
+    def _over_cpu(self, span: Span, more_s: float) -> str:
+        """Which limit of processor time is met; "" for none."""
+        if self._used.cpu_s() > self._cpu_left_s:
+            return "submission_cpu_s"
+        allowed = self.limits.amount("question_cpu_s") + more_s
+        return "question_cpu_s" if span.cpu_s() > allowed else ""
+
+    def _why_late(self, span: Span, more_s: float) -> str:
+        over = self._over_cpu(span, more_s)
+        if over == "submission_cpu_s":
+            return f"none was left of {self.limits.used_up(over)}"
+        if over:
+            return f"it {self.limits.over(over)}"
+        if time.monotonic() >= self.deadline:
+            return f"no time was left of {self.limits.used_up('submission_s')}"
+        if more_s:
+            return f"the kernel did not come to answer within {self.limits.question_s + more_s:g} seconds"
+        return f"it {self.limits.over('question_s')}"
 
     def _broken(self) -> NoAnswer:
         # The socket closes a moment before the process is seen to have ended.

@@ -22,13 +22,14 @@ import psutil
 
 from grading import calls, launch, locked
 from grading.errors import SandboxError
+from grading.limits import Limits
 
 HOME = "/home/learner"
 INSIDE = "/box"
 OUR_PACKAGES = ("course_lib", "grading")  # masked where an installation put them beside third-party packages
 FIRST_UID = 2_000_000  # far from any real user; one id a grader process, because process limits count by id
 PID_MAX = 1 << 22  # proc(5)
-SCRATCH_MB, SCRATCH_FILES = 256, 20_000
+SCRATCH_FILES = 20_000
 SHARE_PREFIX = "see-"
 SHARE_MB, SHARE_FILES = 32, 200
 
@@ -53,14 +54,16 @@ class Box:
         edition: the folder with course_lib; None for the self-test.
         memory_mb: for one process (allocations fail) and for all together (the box is killed).
         processes: processes and threads together.
+        scratch_mb: for each of /tmp, the home and /dev/shm.
     """
 
     share: Path
     edition: Path | None = None
-    memory_mb: int = 3000
-    processes: int = 64
-    file_mb: int = 64
-    open_files: int = 256
+    memory_mb: int = Limits.memory_mb
+    processes: int = Limits.processes
+    file_mb: int = Limits.file_mb
+    open_files: int = Limits.open_files
+    scratch_mb: int = Limits.scratch_mb
 
     @property
     def scratch(self) -> Path:
@@ -171,7 +174,7 @@ def order(rung: str, box: Box, module: str, arguments: Sequence[str], keep: int)
     return {
         "share": str(box.share),
         "home": HOME,
-        "scratch_mb": SCRATCH_MB,
+        "scratch_mb": box.scratch_mb,
         "limits": box.rlimits,
         **({"paths": paths(box)} if rung == "bubblewrap" else {}),
         "run": module,
@@ -291,7 +294,7 @@ def _files(box: Box, with_setpriv: bool = False, with_warm: bool = False) -> lis
         for masked in OUR_PACKAGES:
             if target.startswith(f"{INSIDE}/site-") and os.path.isdir(f"{source}/{masked}"):
                 line += ["--tmpfs", f"{target}/{masked}", "--remount-ro", f"{target}/{masked}"]
-    scratch = str(SCRATCH_MB << 20)
+    scratch = str(box.scratch_mb << 20)
     line += ["--proc", "/proc", "--dev", "/dev"]
     line += ["--perms", "1777", "--size", scratch, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
     line += ["--perms", "1777", "--size", scratch, "--tmpfs", "/tmp"]

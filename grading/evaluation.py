@@ -20,12 +20,13 @@ from grading.box import sweep
 from grading.errors import SubmissionError
 from grading.judge import judge, tidy
 from grading.kernel import CellEnd, Kernel
+from grading.limits import Limits
 from grading.parent import why_cold
 from grading.records import CheckRecord, ExerciseRecord, Verdict
 from grading.sandbox import check as check_sandbox
 from grading.session import Session
 from grading.store import Store
-from grading.weeks import Exercise, Limits, Week, defines, load_week
+from grading.weeks import Exercise, Week, defines, load_week
 from grading.workers import Pool
 
 NOTES_CAP = 12
@@ -87,10 +88,13 @@ def evaluate(
         for exercise in exercises:
             ran_everything = not session.only_definitions
             record = judge(exercise, interview.connect, seed)
-            interview.look_back(record)
-            if record.outcome == "crashed" and ran_everything:
-                # The exercise may be innocent: what ended the kernel can have been started by any cell.
+            refused = interview.look_back(record)
+            taken = refused and any(end.limit for end in session.ends.values())
+            if (record.outcome == "crashed" or taken) and ran_everything:
+                # The exercise may be innocent: what ended the kernel can have been started by any cell, and a
+                # cell that met a limit may hold all that there was.
                 session.definitions_only()
+                session.renew()
                 record = judge(exercise, interview.connect, seed)
                 interview.look_back(record)
             records.append(record)
@@ -169,12 +173,20 @@ class _Interview:
         return kernel
 
     def _talk(self, kernel: Kernel) -> Conversation:
-        return Conversation(kernel, self.session.limits.question_s, self.session.deadline)
+        session = self.session
+        return Conversation(kernel, session.limits, session.deadline, session.cpu_left_s())
 
-    def look_back(self, record: ExerciseRecord) -> None:
+    def look_back(self, record: ExerciseRecord) -> bool:
+        """Let go of a kernel that the next exercise cannot be asked in. True if a limit refused something."""
+        refused = self._open is not None and self._open.refusals > 0
         if record.outcome in ("too slow", "crashed"):
             self._open = None
             self.session.lose()
+        elif refused:
+            # What this exercise took, it may hold; the next one starts with all of it free.
+            self._open = None
+            self.session.renew()
+        return refused
 
 
 def _experiments(cells: list[dict[str, Any]], week: Week) -> set[int]:
@@ -209,15 +221,15 @@ def _notes(session: Session, cells: list[dict[str, Any]]) -> list[str]:
 
 
 def _what_happened(end: CellEnd, limits: Limits) -> str:
+    if end.status == "late":
+        most = "" if end.limit == "submission_output_kb" else "most of "
+        return f"was not run: the cells before it used {most}{limits.used_up(end.limit)}"
+    if end.limit:
+        then = {"slow": ", and was interrupted", "dead": ", and was left out with its kernel"}
+        return limits.over(end.limit) + then.get(end.status, "")
     if end.status == "raised":
         return f"raised {tidy(f'{end.kind}: {end.message}' if end.message else end.kind, 160)}"
-    if end.status == "dead":
-        return f"ended the kernel: {tidy(end.kind, 160)}; it was left out"
-    if end.kind == "late":
-        return (
-            f"was not run: the cells before it took most of the submission's {limits.submission_s:g} seconds"
-        )
-    return f"ran longer than {limits.cell_s:g} seconds and was interrupted"
+    return f"ended the kernel: {tidy(end.kind, 160)}; it was left out"
 
 
 # -- a whole class ---------------------------------------------------------------------------------------

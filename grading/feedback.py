@@ -23,7 +23,7 @@ SENTENCES = {
     "not right": "It runs, but no check passed yet.",
     "not written": "This gap is not written yet.",
     "missing": "The notebook defines nothing by the name that the exercise asks for.",
-    "too slow": "It took longer than a question may take.",
+    "too slow": "It took longer, or more processor time, than a question may take.",
     "crashed": "The notebook's process ended while this exercise was asked.",
     "unreadable": "The file that was handed in could not be read as a notebook.",
 }

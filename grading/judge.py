@@ -6,6 +6,7 @@ wrong with the answer is a fault of the course, and is raised, never scored: eac
 reference.
 """
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from grading.records import CheckRecord, ExerciseRecord, Result
 from grading.weeks import Answer, Exercise
 
 SEEN_CAP = 400
+LIMIT_LOOK = "Run it alone in a fresh kernel: does it need so much, or does it never give back what it took?"
 CALLABLE_TYPES = ("function", "partial", "builtin_function_or_method")
 
 
@@ -151,6 +153,9 @@ def _run(exercise: Exercise, check: Check, ask: Ask, seed: int, transcript: list
     subject = Subject(exercise.subject, ask, transcript)
     reference = Subject.here(exercise.subject, exercise.reference)
     outcome = checking.run_check(check, subject, reference, check_seed(seed, exercise.id, check.name))
+    last = transcript[-1] if transcript else {}
+    if not outcome.passed and "limit" in last:
+        outcome = dataclasses.replace(outcome, seen=last["limit"], look=LIMIT_LOOK)
     return _Run(outcome, transcript)
 
 

@@ -3,12 +3,13 @@
 papermill and jupyter_client drive the kernel by its name, KERNEL; a kernel provisioner puts the box around
 it. The same kernel stays alive after the last cell, to be asked questions.
 
-What cells print or show is not read: the client does not subscribe to the kernel's output channel. No mark
-depends on an output, so none can cost memory, forge a result, or lose a mark. How a cell ended is told by its
-execute reply, which is bounded in size and not believed any further.
+What cells print or show is counted in bytes and not read (`grading.tap`): the client does not subscribe to
+the kernel's output channel. No mark depends on an output, so none can cost memory, forge a result, or lose a
+mark. How a cell ended is told by its execute reply, which is bounded in size and not believed any further.
 """
 
 import contextlib
+import math
 import os
 import queue
 import shutil
@@ -34,16 +35,23 @@ from traitlets import Dict, List, Unicode
 
 from grading.box import Box, new_share
 from grading.errors import SandboxError
+from grading.limits import Limits, refused
 from grading.parent import warm_parent
 from grading.sandbox import Boxed, Watched, wait_until
+from grading.tap import LOUD_BYTES, Tap
+from grading.usage import Span, Usage, open_files, tasks
 
 KERNEL = "course-sandbox"
 START_S = 60.0  # a machine may be busy; a kernel that is not ready by then is our failure, never a mark
 SEND_S = 5.0  # a live kernel takes a message at once, even while a cell runs
 GRACE_S = 2.0  # between an interrupt and the end of the box
 REPLY_CAP_BYTES = 8 << 20
+POLL_S, LOUD_POLL_S = 0.05, 0.002  # how long a look for a reply waits; shorter while a cell prints a lot
+IN_THE_BOX = ("memory_mb", "processes", "open_files", "file_mb", "scratch_mb")
+TRACEBACK_CHARACTERS = 3000  # of a failed cell: its last frames, in which a process was to be started
+CROWDED = 0.75  # of the processes that are allowed: whoever is refused one more was seen to have so many
 
-Status = Literal["ok", "raised", "slow", "dead"]
+Status = Literal["ok", "raised", "slow", "dead", "late"]
 
 
 @dataclass(frozen=True)
@@ -51,14 +59,18 @@ class CellEnd:
     """How one cell ended.
 
     Args:
-        status: "slow" ran over its time and could be interrupted; "dead" took the kernel with it.
+        status: "slow" ran over a limit and could be interrupted; "dead" took the kernel with it; "late" was
+            not run, because cells before it had used the submission's.
         kind: for "raised", the exception's class name; for "dead", why, as the middle of a sentence.
         message: for "raised", the exception's text. A stranger's text, at most 400 characters.
+        limit: which limit was met, by its name in `grading.limits`; "" for none. From `Kernel.run`, what was
+            given to it is named "s", "cpu_s" and "output_kb", for a cell's or what is left of a submission's.
     """
 
     status: Status
     kind: str = ""
     message: str = ""
+    limit: str = ""
 
 
 class KernelDied(Exception):
@@ -67,6 +79,14 @@ class KernelDied(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+class _Over(Exception):
+    """What runs is over a limit."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 class _Process:
@@ -143,11 +163,14 @@ class Kernel:
     """
 
     def __init__(
-        self, edition: Path, memory_mb: int, rung: str, imports: Sequence[str] | None = None
+        self, edition: Path, limits: Limits, rung: str, imports: Sequence[str] | None = None
     ) -> None:
         self.share = new_share() if imports is None else warm_parent(rung, edition, imports).new_folder()
         self.rung = rung
-        self.memory_mb = memory_mb
+        self.limits = limits
+        self.printed_bytes = 0
+        self._tap: Tap | None = None
+        self._no_usage = Usage()
         specs = _SpecManager()
         arguments = ["--HistoryManager.enabled=False", "--IPKernelApp.capture_fd_output=False", "--quiet"]
         # Questions travel over a pair of sockets that has no name: nothing in the box can be there first.
@@ -155,7 +178,7 @@ class Kernel:
         self.inside_descriptor = inside.fileno()
         config = {
             "rung": rung,
-            "box": {"edition": edition, "memory_mb": memory_mb},
+            "box": {"edition": edition, **{name: getattr(limits, name) for name in IN_THE_BOX}},
             "descriptors": [self.inside_descriptor],
             "imports": None if imports is None else list(imports),
         }
@@ -214,8 +237,15 @@ class Kernel:
     @property
     def why_dead(self) -> str:
         """The middle of a sentence: "its kernel died" or what it was ended for."""
+        if self.limit_killed_for:
+            return f"it {self.limits.over(self.limit_killed_for)}"
         killed_for = self.boxed.killed_for if self.boxed else None
         return killed_for or "its process ended"
+
+    @property
+    def limit_killed_for(self) -> str:
+        """The limit for which its whole box was ended; "" if it was not for one."""
+        return self.boxed.killed_over if self.boxed else ""
 
     def send(self, source: str) -> str:
         """Start running source without waiting. Returns the request's id.
@@ -230,25 +260,71 @@ class Kernel:
             self.kill()
             raise KernelDied("it stopped taking messages") from None
 
-    def run(self, source: str, seconds: float) -> CellEnd:
-        """Run one cell. Comes back after at most `seconds` and a grace period, whatever the cell does."""
+    def run(
+        self, source: str, seconds: float, cpu_s: float = math.inf, output_kb: float = math.inf
+    ) -> CellEnd:
+        """Run one cell. Comes back after at most `seconds` and a grace period, whatever the cell does.
+
+        Args:
+            cpu_s: processor time of all processes together.
+            output_kb: what it may print, show and draw.
+        """
+        if self._tap is not None and self._tap.drain() >= LOUD_BYTES:
+            self._tap.skip()  # an earlier cell's
+        span, before = self.span(), self.printed_bytes
+        most = output_kb * 1000
+
+        def check() -> None:
+            if span.cpu_s() > cpu_s:
+                raise _Over("cpu_s")
+            if self.printed_bytes - before > most:
+                raise _Over("output_kb")
+
         try:
             request = self.send(source)
         except KernelDied as problem:
             return CellEnd("dead", problem.why)
-        end = self._reply(request, seconds)
+        limit = "s"
+        try:
+            end = self._reply(request, seconds, check)
+        except _Over as over:
+            end, limit = None, over.limit
         if end is not None:
-            return end
+            return self._printed(end, before, most)
         if self.alive:
+            if limit == "output_kb" and self._tap is not None:
+                self._tap.skip()
             with contextlib.suppress(Exception):  # a kernel that dies just now is handled below
                 self.manager.interrupt_kernel()
             end = self._reply(request, GRACE_S)
             if end is not None and end.status != "dead":
-                return CellEnd("slow")
+                return CellEnd("slow", limit=limit)
             if end is None:
+                # Without a file left to open, a kernel may not even be able to say so.
+                full = any(open_files(pid) >= self.limits.open_files for pid in self._inside())
                 self.kill()
-                return CellEnd("dead", f"it ran longer than {seconds:g} seconds and could not be interrupted")
-        return end or CellEnd("dead", self.why_dead)
+                return CellEnd("dead", "it could not be interrupted", limit="open_files" if full else limit)
+        return end or self._dead()
+
+    def span(self) -> Span:
+        """What it uses from now on."""
+        return Span(self._usage)
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of all its processes since it was ready, up to the last look."""
+        return self._used.cpu_s()
+
+    def stop_listening(self) -> None:
+        """What it prints from here on goes nowhere, and is not counted."""
+        if self._tap is not None:
+            self._tap.close()
+            self._tap = None
+
+    def crowded(self) -> bool:
+        """Whether it has nearly as many processes and threads as it may."""
+        most = max(tasks(self._inside()), self._usage.last.tasks)
+        return most >= CROWDED * self.limits.processes
 
     def has_ended(self, request: str) -> bool:
         """Whether what `send` started is over, by itself or with the kernel."""
@@ -261,6 +337,7 @@ class Kernel:
     def close(self) -> None:
         """End the kernel, everything it started, and what was set up for it."""
         self.kill()
+        self.stop_listening()
         self.questions.close()
         if self._client is not None:
             self._client.stop_channels()
@@ -282,11 +359,36 @@ class Kernel:
         request = self._client.kernel_info()
         if self._receive(request, START_S) is None:
             raise SandboxError("the kernel does not answer.")
+        self._tap = Tap(Path(f"{self.manager.ip}-{self.manager.iopub_port}"), START_S)
+        self._used = self.span()
 
-    def _reply(self, request: str, seconds: float) -> CellEnd | None:
-        content = self._receive(request, seconds)
+    def _inside(self) -> list[int]:
+        return self.boxed.inside() if self.boxed is not None else []
+
+    @property
+    def _usage(self) -> Usage:
+        return self.boxed.usage if self.boxed is not None else self._no_usage
+
+    def _dead(self) -> CellEnd:
+        return CellEnd("dead", self.why_dead, limit=self.limit_killed_for)
+
+    def _printed(self, end: CellEnd, before: int, most: float) -> CellEnd:
+        """A cell that has ended, with what it had printed and was not read yet."""
+        if self._tap is not None and end.status != "dead":
+            last = self._tap.drain()
+            self.printed_bytes += last
+            if last >= LOUD_BYTES and most < math.inf:
+                self.printed_bytes += self._tap.settle(int(most) - (self.printed_bytes - before))
+        if end.status == "ok" and self.printed_bytes - before > most:
+            return CellEnd("ok", limit="output_kb")
+        return end
+
+    def _reply(
+        self, request: str, seconds: float, check: Callable[[], None] = lambda: None
+    ) -> CellEnd | None:
+        content = self._receive(request, seconds, check)
         if content is None:
-            return None if self.alive else CellEnd("dead", self.why_dead)
+            return None if self.alive else self._dead()
         payload = content.get("payload")
         if isinstance(payload, list) and any(
             isinstance(part, dict) and part.get("source") == "ask_exit" for part in payload
@@ -297,30 +399,46 @@ class Kernel:
         if content.get("status") == "ok":
             return CellEnd("ok")
         kind, message = str(content.get("ename"))[:80], str(content.get("evalue"))[:400]
-        if kind == "MemoryError" or "can't allocate memory" in message:
+        forked = "fork" in str(content.get("traceback"))[-TRACEBACK_CHARACTERS:]
+        limit = refused(kind, message, kind == "BlockingIOError" and (forked or self.crowded()))
+        if limit == "memory_mb":
             # What the cell took is still held by its names; nothing after it could run.
             self.kill()
-            return CellEnd("dead", f"it used more than {self.memory_mb} MB of memory")
-        return CellEnd("raised", kind, message)
+            return CellEnd("dead", f"it {self.limits.over(limit)}", limit=limit)
+        return CellEnd("raised", kind, message, limit)
 
-    def _receive(self, request: str, seconds: float) -> dict[str, Any] | None:
-        """The content of a reply on the shell channel; None when time is over or the kernel is gone."""
+    def _receive(
+        self, request: str, seconds: float, check: Callable[[], None] = lambda: None
+    ) -> dict[str, Any] | None:
+        """The content of a reply on the shell channel; None when time is over or the kernel is gone.
+
+        Args:
+            check: called while there is none; what it raises ends the wait.
+        """
         assert self._client is not None
         deadline = time.monotonic() + seconds
+        patience = POLL_S
         while True:
             alive = self.alive  # before the poll: the last words of a kernel that just left still count
             left = deadline - time.monotonic()
+            heard = True
             try:
-                message = self._client.shell_channel.get_msg(timeout=min(max(left, 0.0), 0.05))
+                message = self._client.shell_channel.get_msg(timeout=min(max(left, 0.0), patience))
                 content, parent = message["content"], message["parent_header"]
                 if parent.get("msg_id") == request and isinstance(content, dict):
                     return content
             except queue.Empty:
-                if not alive or left <= 0:
-                    return None
+                heard = False
             except Exception:  # forged, unsigned or malformed: not an answer
-                if left <= 0:
-                    return None
+                pass
+            if left <= 0 or not (alive or heard):
+                return None
+            if self._tap is not None:
+                got = self._tap.drain()
+                self.printed_bytes += got
+                # A socket holds little. Left full for long, it would hide how much a cell prints.
+                patience = LOUD_POLL_S if got >= LOUD_BYTES else POLL_S
+            check()
 
 
 # -- papermill -------------------------------------------------------------------------------------------

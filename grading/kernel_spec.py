@@ -24,7 +24,7 @@ from traitlets import Unicode
 
 from grading.box import new_share
 from grading.errors import SandboxError
-from grading.kernel import BoxedProvisioner
+from grading.kernel import IN_THE_BOX, BoxedProvisioner
 from grading.parent import warm_parent, why_cold
 from grading.sandbox import check
 from grading.weeks import Week
@@ -91,7 +91,7 @@ def install(week: Week, edition: Path, prefix: Path | None = None, rung: str = "
     config = {
         "rung": rung,
         "edition": str(edition.absolute()),
-        "box": {"memory_mb": week.limits.memory_mb},
+        "box": {name: getattr(week.limits, name) for name in IN_THE_BOX},
         "imports": list(week.imports),
     }
     spec = {

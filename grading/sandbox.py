@@ -36,7 +36,6 @@ from grading import locked
 from grading.box import (
     INSIDE,
     SCRATCH_FILES,
-    SCRATCH_MB,
     SHARE_FILES,
     SHARE_MB,
     SHARE_PREFIX,
@@ -48,6 +47,7 @@ from grading.box import (
 )
 from grading.errors import SandboxError, UsageError
 from grading.records import RUNGS
+from grading.usage import Usage
 
 BEST = "best"
 WATCH_S = 0.1
@@ -71,6 +71,8 @@ class Watched:
         self.box = box
         self.rung = rung
         self.killed_for: str | None = None
+        self.killed_over = ""  # the limit's name, where it was one
+        self.usage = Usage()
         # A file, not a pipe: nobody has to read it for the box to go on; RLIMIT_FSIZE bounds it.
         self.errors = tempfile.TemporaryFile()
         self._ended = threading.Event()
@@ -107,17 +109,21 @@ class Watched:
         raise NotImplementedError
 
     def _keep_watch(self) -> None:
-        """Kill the box when all its processes together, or its shared folder, hold too much."""
+        """Count what it uses; kill it when its processes together, or its shared folder, hold too much."""
         while not self._ended.wait(WATCH_S) and self.alive:
-            if self._holds_too_much():
+            inside = self.inside()
+            # Where no namespace has a number 1, whoever takes in orphans is the process that was started.
+            self.usage.look([self.pid, *inside] if self.rung in ("none", "landlock") else inside)
+            if self._holds_too_much(inside):
+                self.killed_over = "memory_mb"
                 self._stop(f"it used more than {self.box.memory_mb} MB of memory")
             elif too_much_in(self.box.share, SHARE_MB, SHARE_FILES):
                 self._stop("it filled a folder that is only there for sockets")
             elif self._wrote_too_much():
-                self._stop(f"it wrote more than {SCRATCH_MB} MB, or {SCRATCH_FILES} files")
+                self.killed_over = "scratch_mb"
+                self._stop(f"it wrote more than {self.box.scratch_mb} MB, or {SCRATCH_FILES} files")
 
-    def _holds_too_much(self) -> bool:
-        inside = self.inside()
+    def _holds_too_much(self, inside: Sequence[int]) -> bool:
         if sum(map(_resident_mb, inside)) <= self.box.memory_mb:
             return False
         # Pages that forks share were counted once for each: what is divided among them takes longer to ask.
@@ -177,7 +183,7 @@ class Boxed(Watched):
         if self.rung != "landlock":
             return False
         shared = locked.left_in_shared_memory(self._uid) if self._uid is not None else []
-        return too_much_in([self.box.scratch, *shared], SCRATCH_MB, SCRATCH_FILES)
+        return too_much_in([self.box.scratch, *shared], self.box.scratch_mb, SCRATCH_FILES)
 
     def _end(self, inside: list[int]) -> None:
         if self.rung == "landlock":

@@ -6,7 +6,9 @@ do nothing but import and define are run: what an exercise needs is there, and w
 """
 
 import ast
+import dataclasses
 import functools
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +16,9 @@ from typing import Any
 
 from grading.ask import NoAnswer
 from grading.kernel import CellEnd, Kernel, KernelDied, run_cells
-from grading.weeks import Limits
+from grading.limits import Limits
 
-CELLS_SHARE = 0.7  # of a submission's time; the rest is kept for the questions
+CELLS_SHARE = 0.7  # of a submission's time, on the wall and of processors; the rest is kept for the questions
 DEATHS_BEFORE_DEFINITIONS = 3
 DEATHS = 6
 QUESTION_DEATHS = 2
@@ -59,29 +61,33 @@ class Session:
         self._suspects: set[int] = set()
         self._deaths = 0
         self._question_deaths = 0
+        self._cpu_before_s = 0.0  # of kernels that are gone
         self._kernel: Kernel | None = None
 
     def kernel(self) -> Kernel:
         """The live kernel; a fresh one, with the cells run, if there is none.
 
         Raises:
-            NoAnswer: the submission's time is over, or its kernel dies whatever is left out.
+            NoAnswer: the submission's time, on the wall or of processors, is over, or its kernel dies
+                whatever is left out.
         """
         if self._kernel is not None and not self._kernel.alive:
             # It left on its own between two questions: something in it still runs.
             self.lose()
         while self._kernel is None:
             if time.monotonic() > self.deadline:
-                raise NoAnswer(True, f"the submission's {self.limits.submission_s:g} seconds were over")
+                raise NoAnswer(True, f"{self.limits.used_up('submission_s')} were over")
+            if self.cpu_left_s() <= 0:
+                raise NoAnswer(True, f"{self.limits.used_up('submission_cpu_s')} were used up")
             if self._deaths >= DEATHS:
                 raise NoAnswer(False, "the kernel died again and again")
-            kernel = Kernel(self.edition, self.limits.memory_mb, self.rung, self.imports)
+            kernel = Kernel(self.edition, self.limits, self.rung, self.imports)
             self.starts += 1
             try:
                 run_cells(self.cells, functools.partial(self._run, kernel))
                 self._kernel = kernel
             except KernelDied:
-                kernel.close()
+                self._end(kernel)
                 self._deaths += 1
                 if self._deaths == DEATHS_BEFORE_DEFINITIONS:
                     self.definitions_only()
@@ -94,11 +100,21 @@ class Session:
         """Give the kernel up: it died, or hangs, over a question."""
         if self._kernel is None:
             return
-        self._kernel.close()
-        self._kernel = None
+        self.renew()
         self._question_deaths += 1
         if self._question_deaths == QUESTION_DEATHS:
             self.definitions_only()
+
+    def renew(self) -> None:
+        """The next kernel is a fresh one: this one lives, and holds what somebody may miss."""
+        if self._kernel is not None:
+            self._end(self._kernel)
+            self._kernel = None
+
+    def cpu_left_s(self, share: float = 1.0) -> float:
+        """What is left of a share of the submission's processor time."""
+        now = self._kernel.cpu_s if self._kernel is not None else 0.0
+        return share * self.limits.amount("submission_cpu_s") - self._cpu_before_s - now
 
     def close(self) -> None:
         if self._kernel is not None:
@@ -111,16 +127,33 @@ class Session:
         self.only_definitions = True
         self._bad.clear()
 
+    def _end(self, kernel: Kernel) -> None:
+        kernel.close()
+        self._cpu_before_s += kernel.cpu_s
+
     def _run(self, kernel: Kernel, place: int, source: str) -> None:
         if place in self.left_out or place in self._bad:
             return
-        late = time.monotonic() > self.cells_deadline
+        left = self._left(kernel)
+        late = next((name for name, amount in left.items() if amount <= 0), "")
         if (self.only_definitions or late) and not only_defines(source):
             if late:
-                self.ends.setdefault(place, CellEnd("slow", "late"))
+                self.ends.setdefault(place, CellEnd("late", limit=late))
             return
-        left = (self.deadline if late else self.cells_deadline) - time.monotonic()
-        end = kernel.run(source, max(min(self.limits.cell_s, left), 0.0))
+        if late:  # for what only defines, the questions' share, and any output
+            left = {
+                "submission_s": self.deadline - time.monotonic(),
+                "submission_cpu_s": left["submission_cpu_s"] + self._questions_cpu_s,
+                "submission_output_kb": math.inf,
+            }
+        names = {}
+        allowed = {}
+        for kind in ("s", "cpu_s", "output_kb"):
+            cell, whole = self.limits.amount(f"cell_{kind}"), left[f"submission_{kind}"]
+            names[kind] = f"cell_{kind}" if cell <= whole else f"submission_{kind}"
+            allowed[kind] = max(min(cell, whole), 0.0)
+        end = kernel.run(source, allowed["s"], allowed["cpu_s"], allowed["output_kb"])
+        end = dataclasses.replace(end, limit=names.get(end.limit, end.limit))
         # A cell that only defines starts nothing that could end a kernel: something else did, and if that
         # came from outside, it does not come again. It is run once more.
         innocent = end.status == "dead" and place not in self._suspects and only_defines(source)
@@ -128,10 +161,22 @@ class Session:
             self._suspects.add(place)
         elif end.status in ("slow", "dead"):
             self._bad.add(place)
-        if end.status != "ok" and not innocent:
+        if (end.status != "ok" or end.limit) and not innocent:
             self.ends.setdefault(place, end)
         if end.status == "dead":
             raise KernelDied(end.kind)
+
+    def _left(self, kernel: Kernel) -> dict[str, float]:
+        """What the submission's limits leave to the cells from here on; what the kernel prints is its own."""
+        return {
+            "submission_s": self.cells_deadline - time.monotonic(),
+            "submission_cpu_s": self.cpu_left_s(CELLS_SHARE) - kernel.cpu_s,
+            "submission_output_kb": self.limits.submission_output_kb - kernel.printed_bytes / 1000,
+        }
+
+    @property
+    def _questions_cpu_s(self) -> float:
+        return (1 - CELLS_SHARE) * self.limits.amount("submission_cpu_s")
 
 
 def only_defines(source: str) -> bool:

@@ -23,18 +23,8 @@ import jupytext
 from course_lib.checking import Check, checks_in
 from grading.errors import CourseBroken, UsageError
 from grading.layout import Layout
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a submission may use, from `[limits]` in week.toml."""
-
-    cell_s: float = 20.0
-    question_s: float = 10.0
-    submission_s: float = 120.0
-    memory_mb: int = 3000
-    output_kb: int = 1000
-    notebook_mb: int = 20
+from grading.limits import Limits
+from grading.limits import read as read_limits
 
 
 @dataclass(frozen=True)
@@ -204,7 +194,7 @@ def load_week(folder: Path) -> Week:
     """Read one week's week.toml.
 
     Raises:
-        CourseBroken: a key is missing, unknown, or of another type.
+        CourseBroken: a key is missing, unknown, or of another type, or a limit cannot be kept.
     """
     path = folder / "week.toml"
     try:
@@ -228,7 +218,7 @@ def load_week(folder: Path) -> Week:
             needs=tuple([data["needs"]] if isinstance(data["needs"], str) else data["needs"]),
             ships=tuple(data["ships"]),
             withhold=tuple(data["withhold"]),
-            limits=Limits(**data.get("limits", {})),
+            limits=read_limits(folder.name, data.get("limits", {})),
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise CourseBroken(f"{folder.name}/week.toml is incomplete or has a wrong type: {problem}") from None

@@ -123,8 +123,13 @@ def test_an_endless_exercise_and_an_endless_cell_are_too_slow(edition: Path) -> 
         seed=5,
     )
     assert outcomes(verdict) == {"blend": "right", "masked_mean": "too slow"}
-    assert verdict.notes == ["Cell 3 (while True: pass) ran longer than 3 seconds and was interrupted."]
-    assert verdict.exercise("masked_mean").checks[0].seen == "no answer within 1 seconds"
+    assert verdict.notes == [
+        "Cell 3 (while True: pass) ran longer than 3 seconds, the most that a cell may take, "
+        "and was interrupted."
+    ]
+    assert verdict.exercise("masked_mean").checks[0].seen == (
+        "it gave no answer within 1 second, the most that a question may take"
+    )
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from grading import box, evaluation, parent, sandbox
 from grading.box import Box
 from grading.errors import SandboxError
 from grading.kernel import CellEnd, Kernel
+from grading.limits import Limits
 from grading.parent import Forked, WarmParent
 from grading.warm import SEED
 from tests.fixtures import blending, ordinary_user, processes
@@ -201,7 +202,7 @@ def test_the_scratch_folders_have_a_size(warm: WarmParent) -> None:
         "open(out, 'w').write(json.dumps(sizes))\n"
     )
     for size, files in json.loads(said(warm, source)).values():
-        assert size == box.SCRATCH_MB
+        assert size == Limits.scratch_mb
         assert files <= 20_000
 
 
@@ -235,7 +236,7 @@ def test_a_parent_that_is_killed_takes_its_forks_along_and_the_next_kernel_start
     edition: Path,
 ) -> None:
     try:
-        one = Kernel(edition, 800, "bubblewrap", IMPORTS)
+        one = Kernel(edition, Limits(memory_mb=800), "bubblewrap", IMPORTS)
         assert one.boxed is not None
         inside, old = one.boxed.inside(), parent.warm_parent("bubblewrap", edition, IMPORTS)
         os.kill(old.pid, signal.SIGKILL)
@@ -243,7 +244,7 @@ def test_a_parent_that_is_killed_takes_its_forks_along_and_the_next_kernel_start
         with pytest.raises(SandboxError, match="a warm parent ended"):  # ours, and never the cell's
             one.run("1", 5)
         one.close()
-        two = Kernel(edition, 800, "bubblewrap", IMPORTS)
+        two = Kernel(edition, Limits(memory_mb=800), "bubblewrap", IMPORTS)
         assert two.run("import einops", 5) == CellEnd("ok")
         two.close()
         assert parent.warm_parent("bubblewrap", edition, IMPORTS) is not old
@@ -346,7 +347,7 @@ def test_a_further_kernel_costs_little_memory(edition: Path) -> None:
     kernels = []
     try:
         for _ in range(2):
-            kernels.append(Kernel(edition, 800, "bubblewrap", IMPORTS))
+            kernels.append(Kernel(edition, Limits(memory_mb=800), "bubblewrap", IMPORTS))
             kernels[-1].run("import torch; torch.ones(3).sum()", 10)
             time.sleep(0.2)
             before = held() if len(kernels) == 1 else before

@@ -33,7 +33,7 @@ def test_a_week_is_read_as_its_folder_states_it(course: Layout) -> None:
     (week,) = weeks.all_weeks(course)
     assert (week.id, week.number, week.title, week.minutes) == ("week90_blending", 90, "Blending", 10)
     assert week.points == {"blend": 4.0, "masked_mean": 2.0}
-    assert (week.limits.question_s, week.limits.output_kb) == (5, 1000)
+    assert (week.limits.question_s, week.limits.open_files) == (5, 256)
     blend = week.exercise("blend")
     assert blend.subject == "Blend"
     assert [check.name for check in blend.checks if check.public] == [
