@@ -5,6 +5,7 @@ nbgrader's formgrader and feedback render markdown cells with whatever HTML is i
 own session.
 """
 
+import html as escaping
 import re
 
 import nh3
@@ -16,9 +17,11 @@ _ESCAPES = re.compile(
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Characters that change the order in which others are read: what is shown would not be what is written.
-_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
-# TeX commands with which MathJax would make links, load extensions or set styles.
-_TEX = re.compile(r"\\(?=(?:href|require|cssId|class|style|bbox|data|unicode)\b)")
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f]")
+# TeX commands with which MathJax would make links, load extensions or set styles. Every backslash before one
+# goes: were only the last taken from `\\href`, what is left would be the command. A TeX name ends where its
+# letters end, so `\href1` is one too.
+_TEX = re.compile(r"\\+(?=(?:href|require|cssId|class|style|bbox|data|unicode|mmlToken)(?![A-Za-z]))")
 
 TAGS = {
     *("p", "br", "hr", "div", "span", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "code", "kbd"),
@@ -47,5 +50,17 @@ def markdown(stranger: str) -> str:
     It is rendered, cleaned, and handed back as one line of HTML: a block of HTML without a line end is passed
     on unread by every markdown renderer, so that nothing in it can become markup a second time.
     """
-    rendered = markdown2html(_TEX.sub("", text(stranger)))
-    return "<div>" + html(str(rendered)).strip().replace("\n", "&#10;") + "</div>"
+    cleaned = html(str(markdown2html(text(stranger))))
+    # Only now are entities resolved (`&#92;href`, `&#x202e;`, `&#13;`), so what text() and _TEX forbid is
+    # taken out of what a browser would read, not of what the learner wrote.
+    return block(_TEX.sub("", text(cleaned, len(cleaned))))
+
+
+def quoted(stranger: str, longest: int) -> str:
+    """Text to stand in HTML as it is, where MathJax may read it: escaped, and cut to `longest` characters."""
+    return escaping.escape(_TEX.sub("", text(stranger, longest)))
+
+
+def block(harmless_html: str) -> str:
+    """HTML as one block on one line, which no markdown renderer looks into."""
+    return "<div>" + harmless_html.strip().replace("\n", "&#10;") + "</div>"

@@ -60,6 +60,7 @@ from grading.store import Store
 from grading.weeks import Week, find_week
 
 CLOSE = 1e-6
+NOTE = "course_note"  # in a notebook's metadata: why the file could not be read, on its way to Repair
 
 
 @dataclass(frozen=True)
@@ -255,13 +256,14 @@ class Reader(NotebookExporter):
         resources["metadata"] = {"name": path.stem, "path": str(path.parent), "modified_date": ""}
         try:
             found = notebooks.read(path)
+            found["metadata"].pop(NOTE, None)  # the note is ours to write, not the learner's
         except SubmissionError as problem:
             release = _release_of(self, resources)
             found = {
                 **release,
                 "metadata": {
                     **release["metadata"],
-                    "course_note": str(problem).replace(str(path), path.name),
+                    NOTE: str(problem).replace(str(path), path.name),
                 },
             }
         converted = self.from_notebook_node(_node(found), resources=resources, **kw)  # type: ignore[no-untyped-call]
@@ -283,18 +285,19 @@ class Repair(NbGraderPreprocessor):  # type: ignore[misc]
         raw = {"cells": nb["cells"], "metadata": nb["metadata"], "nbformat": 4, "nbformat_minor": 5}
         aligned = notebooks.align(release, notebooks.read(json.dumps(raw).encode(), cap_mb=1000))
         notes = list(aligned.notes)
-        note = nb["metadata"].get("course_note")
+        note = nb["metadata"].get(NOTE)
         if isinstance(note, str) and note:
             notes.append(f"{note} What follows is the notebook as it was given out.")
         cells: list[dict[str, Any]] = []
         if notes:
-            text = "\n".join(f"- {harmless.text(line, 400)}" for line in notes)
+            # A note may quote the file, and a learner may have written all of it: it is text, not markup.
+            items = "".join(f"<li>{harmless.quoted(line, 400)}</li>" for line in notes)
             cells.append(
                 {
                     "cell_type": "markdown",
                     "id": "put-right",
                     "metadata": {},
-                    "source": f"**Put right:**\n\n{text}",
+                    "source": harmless.block(f"<p><strong>Put right:</strong></p><ul>{items}</ul>"),
                 }
             )
         cells += self._added(aligned, -1)

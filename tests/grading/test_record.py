@@ -171,7 +171,7 @@ def test_a_file_that_is_no_notebook_gets_nothing_and_says_why(course: Course, ra
     assert recorded(course, raw, given).problem == ""
     assert held(course).auto == {"blend": 0.0, "masked_mean": 0.0}
     note = graded_notebook(course).cells[0].source
-    assert note.startswith("**Put right:**")
+    assert note.startswith("<div><p><strong>Put right:</strong></p><ul><li>")
     assert "What follows is the notebook as it was given out." in note
 
 

@@ -14,6 +14,7 @@ from rich.progress import track
 
 from grading import parent, sandbox
 from tests.fixtures import blending, processes
+from tests.hostile.canaries import made
 from tests.hostile.corpus import corpus
 from tests.hostile.test_hostile import CANARY, grade, left_behind
 
@@ -22,8 +23,8 @@ KINDS = (("bubblewrap", True, "forked from a warm parent"), ("bubblewrap", False
 
 def main() -> int:
     console = Console(stderr=True)
-    CANARY.write_text("canary")
-    os.environ["COURSE_CANARY"] = str(CANARY)
+    CANARY.write_text(made("file"))
+    os.environ["COURSE_CANARY"] = made("environment")
     best, lines = True, []
     try:
         with tempfile.TemporaryDirectory() as place:

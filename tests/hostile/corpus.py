@@ -23,6 +23,7 @@ from tests.fixtures.blending import (
     cell,
     notebook,
 )
+from tests.hostile.canaries import SEARCHES, START, dedented
 
 FULL, ONLY_BLEND, ONLY_MEAN, SHAPE_ONLY, NOTHING = 6.0, 4.0, 2.0, 0.8, 0.0
 
@@ -313,7 +314,7 @@ def corpus(canary: str = "/nowhere/canary") -> list[Submission]:
             while frame:
                 names += list(frame.f_locals) + list(frame.f_globals)
                 frame = frame.f_back
-            found = CANARY in text or 'REFERENCE' in names
+            found = 'COURSE_CANARY' in text or CANARY in text or 'REFERENCE' in names
             found = found or any('an_open_gate_blends' in str(type(thing)) for thing in gc.get_objects())
             """
         ),
@@ -331,13 +332,24 @@ def corpus(canary: str = "/nowhere/canary") -> list[Submission]:
             for address in (('127.0.0.1', 22), ('10.0.0.1', 80), ('1.1.1.1', 53)):
                 try:
                     socket.create_connection(address, timeout=1); reached = True
+                    break
                 except OSError:
                     reached = False
-                if reached:
-        
             """
         ),
+        f"if reached:\n    {indented(BLEND)}\n    {indented(MASKED_MEAN)}",
     )
+    for which in SEARCHES:
+        add(
+            f"searches_{which}",
+            SHAPE_ONLY,
+            "looks for canaries: " + which,
+            IMPORTS,
+            *WRONG,
+            f"{START}\nPATHS = {[canary]!r}",
+            dedented(SEARCHES[which]),
+            f"if found:\n    {indented(BLEND)}\n    {indented(MASKED_MEAN)}",
+        )
 
     # -- metadata and cells ------------------------------------------------------------------------------
 
@@ -645,12 +657,7 @@ def corpus(canary: str = "/nowhere/canary") -> list[Submission]:
             answer,
             IMPORTS,
             BLEND,
-            code(
-                """
-            def masked_mean(values, keep):
-                return 
-            """
-            ),
+            f"def masked_mean(values, keep):\n    return {answer}",
         )
     add(
         "answers_itself",

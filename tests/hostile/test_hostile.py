@@ -1,6 +1,9 @@
 """The corpus against the real grader: exact scores, nothing left behind, the next one graded fully."""
 
+import ast
+import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from grading import box, evaluation, parent, sandbox
 from grading.errors import SubmissionError
 from grading.records import Verdict
 from tests.fixtures import blending, processes
+from tests.hostile.canaries import FORM, made
 from tests.hostile.corpus import FULL, Submission, corpus
 
 pytestmark = pytest.mark.slow
@@ -27,8 +31,8 @@ def edition(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A file and an environment variable of the grader's, which nothing in a box may find."""
-    CANARY.write_text("canary")
-    monkeypatch.setenv("COURSE_CANARY", str(CANARY))
+    CANARY.write_text(made("file"))
+    monkeypatch.setenv("COURSE_CANARY", made("environment"))
     yield
     CANARY.unlink()
 
@@ -84,7 +88,26 @@ def test_a_hostile_notebook_earns_exactly_its_honest_score(
     assert Verdict.from_json(text) == verdict
     assert not any(ord(letter) < 32 and letter != "\n" for letter in text)
     assert "\u202e" not in text
+    assert not re.search(FORM, text)
     text.encode("utf-8")
+
+
+def test_every_cell_of_the_corpus_is_a_program() -> None:
+    """An attack with a slip in it never runs, and its notebook gets its honest score for that reason."""
+    broken = []
+    for submission in corpus():
+        try:
+            cells = json.loads(submission.content)["cells"]
+        except (ValueError, RecursionError, KeyError, TypeError):
+            continue
+        for cell in cells:
+            source = "".join(cell.get("source", "")) if cell.get("cell_type") == "code" else ""
+            source = "\n".join(line for line in source.splitlines() if not line.startswith("%"))
+            try:
+                ast.parse(source)
+            except SyntaxError:
+                broken.append((submission.name, source))
+    assert broken == [("honest_with_errors", "def broken(:")]
 
 
 @pytest.mark.usefixtures("warm")
