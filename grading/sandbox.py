@@ -28,7 +28,19 @@ from typing import IO
 
 import psutil
 
-from grading.box import INSIDE, SHARE_FILES, SHARE_MB, SHARE_PREFIX, Box, command, environment, new_share
+from grading import machine
+from grading.box import (
+    INSIDE,
+    SHARE_FILES,
+    SHARE_MB,
+    SHARE_PREFIX,
+    Box,
+    box_uid,
+    command,
+    environment,
+    new_share,
+    shown,
+)
 from grading.errors import SandboxError, UsageError
 from grading.records import RUNGS
 
@@ -249,6 +261,9 @@ def check(rung: str = "bubblewrap") -> str:
 def _check(rung: str) -> str:
     if rung == "none":
         return rung
+    closed = machine.closed_to(box_uid(), shown())
+    if closed:
+        raise SandboxError(f"the sandbox ({rung}) cannot work here: {closed}.")
     broken = broken_promises(rung)
     if broken:
         raise SandboxError(
@@ -312,5 +327,7 @@ def probe(rung: str, share: Path, start: Start) -> list[str]:
         said.seek(0)
         lines = said.read(1 << 16).decode(errors="replace").splitlines()
         if not lines or not lines[-1].startswith("["):
-            return [f"nothing runs in it ({error.splitlines()[-1] if error else 'it said nothing'})"]
+            last = error.splitlines()[-1] if error else "it said nothing"
+            why = machine.why_no_namespaces(last)
+            return [f"{why} ({last})" if why else f"nothing runs in it ({last})"]
         return [str(promise) for promise in json.loads(lines[-1])]

@@ -17,7 +17,7 @@ STAGES = {
     "release": {"release", "editions"},
     "collect": {"collect"},
     "evaluate": {"evaluation", "session", "sandbox", "box", "launch", "calls", "probe", "kernel", "ask"}
-    | {"warm", "parent"}
+    | {"warm", "parent", "machine"}
     | {"judge", "workers"},
     "record": {"record"},
     "feedback": {"feedback"},
