@@ -42,7 +42,7 @@ BATCH = 50  # handed in, graded to the end, and then the next: judging and recor
 IN_PEACE = 24  # submissions that are judged once more at the end, undisturbed, and compared byte for byte
 DISK_MB = 32
 DISK_MB_EACH = 0.25  # measured: .1 MB a submission
-FULL_S = (0.2, 1.0, 4.0)
+FULL_S = (0.2, 2.0, 20.0)  # a moment, or until the grader has met it
 FIRST_WORD = "course: "
 
 
@@ -162,11 +162,11 @@ class Soak:
             "disk",
             "disk",
         )
-        kind = self.random.choice(kinds)
+        kind = self.random.choice(kinds) if self.fills else "disk"  # however short the soak, once at least
         if kind in ("recording", "disk") and self.random.random() < 0.6:
             # What is written into the gradebook is written late: wait until the next mark is in it.
             before = self.recorded()
-            self.wait(grader, 60, lambda: self.recorded() > before)
+            self.wait(grader, 20, lambda: self.recorded() > before)
             time.sleep(0.5 * self.random.random())
         else:
             time.sleep(self.random.choice((0.2, 1.0, 4.0, 8.0)) * self.random.random())
@@ -181,7 +181,7 @@ class Soak:
             return
         found: list[int] = []
         wanted = "grader" if kind == "recording" else kind
-        self.wait(grader, 15, lambda: bool(found.extend(running(grader.pid).get(wanted, [])) or found))
+        self.wait(grader, 5, lambda: bool(found.extend(running(grader.pid).get(wanted, [])) or found))
         if found and grader.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.random.choice(found), signal.SIGKILL)
@@ -386,13 +386,14 @@ def main() -> int:
     parser.add_argument("--in", dest="place", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.place is None:
-        # Once more, with the small disk: what it needs has to be made before anything with threads is loaded.
-        with tempfile.TemporaryDirectory(prefix="soak-") as name:
+        # Once more, with the small disk, and with a /tmp of its own: what is left there is left by this soak.
+        with tempfile.TemporaryDirectory(prefix="soak-", dir="/var/tmp") as name:
             os.chmod(name, 0o755)
             disk = Path(name, "disk")
             disk.mkdir()
             size = DISK_MB + DISK_MB_EACH * given.submissions
-            command = [sys.executable, "-m", "tests.fixtures.small_disk", str(disk), str(size)]
+            on_disk = [sys.executable, "-m", "tests.fixtures.small_disk"]
+            command = [*on_disk, "/tmp", "1000", *on_disk, str(disk), str(size)]
             command += [sys.executable, "-m", "tests.soak", *sys.argv[1:], "--in", name]
             return subprocess.run(command).returncode
     killed, lost, doubled = soak(given.place, given.submissions, given.kills, given.seed)
