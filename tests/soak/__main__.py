@@ -198,7 +198,7 @@ class Soak:
     def grade(self, until: int) -> None:
         """Run the command until it is done, and meanwhile bring the number of kills up to `until`."""
         in_peace = 0
-        while in_peace < 3:  # three times in peace and still not done: then it is lost
+        while in_peace < 3 and not self.broken:  # three times in peace and still not done: then it is lost
             grader = self.start()
             in_peace += self.killed.total() >= until
             while grader.poll() is None:
@@ -226,6 +226,8 @@ class Soak:
             for name in batch:
                 (self.inbox / f"{name}.ipynb").write_bytes(self.notebooks[name])
             self.grade(self.kills * number // len(batches))
+            if self.broken:
+                break  # a promise that is broken stays broken, and the rest would hide it
         while self.killed.total() < self.kills and not self.broken:
             # Done before all was killed that should be: build/ can be thrown away, so it is, and made again.
             shutil.rmtree(self.layout.build)
