@@ -135,15 +135,17 @@ def listener(said: list[str], caught: list[BaseException]) -> logging.Logger:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """nbgrader logs through traitlets' own logger as well, and warns about how it uses SQLAlchemy: its
-    makers' business.
+    """nbgrader logs through other packages' loggers too (its database's failures with a traceback), and
+    warns about how it uses SQLAlchemy: its makers' business. What it raises is said in a sentence by who calls it.
     """
-    log = logging.getLogger("traitlets")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
+    logs = [logging.getLogger(name) for name in ("traitlets", "tornado.application")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)

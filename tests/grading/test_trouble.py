@@ -206,7 +206,9 @@ def course(tmp_path: Path) -> tuple[Layout, Week]:
 
 
 @pytest.mark.slow
-def test_a_gradebook_in_use_ends_recording_with_a_sentence_and_goes_on(course: tuple[Layout, Week]) -> None:
+def test_a_gradebook_in_use_ends_recording_with_a_sentence_and_goes_on(
+    course: tuple[Layout, Week], caplog: pytest.LogCaptureFixture
+) -> None:
     layout, week = course
     raw = course_tree.as_file(course_tree.submission(week))
     for student in ("ann", "ben"):
@@ -218,6 +220,7 @@ def test_a_gradebook_in_use_ends_recording_with_a_sentence_and_goes_on(course: t
         with pytest.raises(MachineTrouble, match=r"gradebook\.db: another program is writing to it"):
             record.record(layout, week, given, done.append)
         assert done == [], "no submission is blamed for it"
+        assert [one for one in caplog.records if one.exc_info] == [], "and no traceback is shown"
         formgrader.execute("COMMIT")
         formgrader.execute("BEGIN EXCLUSIVE")  # and now nobody else may read
         with pytest.raises(MachineTrouble, match="let that one finish"):
