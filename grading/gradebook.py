@@ -136,7 +136,7 @@ def listener(said: list[str], caught: list[BaseException]) -> logging.Logger:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """nbgrader logs through other packages' loggers too (its database's failures with a traceback), and
-    warns about how it uses SQLAlchemy: its makers' business. What it raises is said in a sentence by who calls it.
+    warns about how it uses SQLAlchemy: its makers' business. What it raises, who calls it says in a sentence.
     """
     logs = [logging.getLogger(name) for name in ("traitlets", "tornado.application")]
     before = [log.level for log in logs]
