@@ -321,6 +321,15 @@ def _interpreter() -> list[tuple[str, str]]:
     return binds
 
 
+def shown(edition: Path | None = None) -> list[str]:
+    """What of this machine a box shows: the interpreter, the packages, an edition."""
+    return [
+        *(source for source, _ in _interpreter()),
+        *locked.site_folders(),
+        *([str(edition)] if edition else []),
+    ]
+
+
 def _tool(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin")
     if found is None:

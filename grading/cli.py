@@ -5,7 +5,6 @@ usage, 3 the course itself is broken. A mistake that can be foreseen ends withou
 """
 
 import contextlib
-import errno
 import json
 import os
 import signal
@@ -24,6 +23,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from grading import layout as layouts
+from grading import trouble
 from grading.errors import GradingError, UsageError
 from grading.layout import Layout
 from grading.records import Verdict
@@ -45,8 +45,6 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 err = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else 140)
 ROWS = 60
 WORKERS = min(os.cpu_count() or 1, 8)
-# Of the operating system: no room, no right, too many files open. Everything else is a fault of ours.
-FORESEEN = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.EMFILE)
 
 WeekName = Annotated[str, typer.Option("--week", "-w", help="A week: 02, week02, its folder's name, or all.")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Submissions run at once.")]
@@ -399,17 +397,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as problem:
-        if problem.errno not in FORESEEN:
-            _unforeseen(problem)
-        place = f"{problem.filename}: " if problem.filename else ""
-        _end(
-            f"{place}{problem.strerror}; nothing half-written was left: put that right "
-            "(--scratch names another place), then run the same command again.",
-            2,
-            leave=True,
-        )
     except Exception as problem:
+        found = trouble.of(problem)
+        if found is not None:
+            _end(str(found), found.exit_code, leave=True)
         _unforeseen(problem)
 
 
@@ -472,7 +463,7 @@ def _collect(layout: Layout, week: "Week", source: Path, pattern: str | None) ->
     from grading import collect as collects
 
     with _waiting(f"collecting {source}"):
-        done = collects.collect(layout, week, source, pattern)
+        done = collects.collect(layout, week, source, pattern, _say)
     for line in done.left:
         err.print(escape(line))
     for one in done.taken:

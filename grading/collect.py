@@ -16,10 +16,9 @@ import json
 import os
 import re
 import stat
-import tempfile
 import unicodedata
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -30,6 +29,9 @@ from nbgrader.plugins.zipcollect import FileNameCollectorPlugin
 from grading import notebooks
 from grading.errors import GradingError, SubmissionError, UsageError
 from grading.layout import Layout
+from grading.lock import locked
+from grading.store import write_whole
+from grading.trouble import of
 from grading.weeks import Week
 
 # What LMSs call a file, most telling first. nbgrader's own collector reads these; --pattern adds one.
@@ -103,7 +105,13 @@ class Collected:
         return sorted({one.student for one in self.taken})
 
 
-def collect(layout: Layout, week: Week, source: Path, pattern: str | None = None) -> Collected:
+def collect(
+    layout: Layout,
+    week: Week,
+    source: Path,
+    pattern: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Collected:
     """Take in every submission for `week` from a folder or an archive.
 
     Args: source: STUDENT.ipynb, STUDENT/anything.ipynb, or archives as an LMS gives them, in a folder or
@@ -111,9 +119,11 @@ def collect(layout: Layout, week: Week, source: Path, pattern: str | None = None
         nbgrader's
             zip_collect reads it; tried before the ones known here.
 
+        say: told when another collection has to end first: both would write the same receipts.
+
     Raises:
         UsageError: the source is missing, or the pattern is none.
-        GradingError: var/ cannot be written to.
+        MachineTrouble: the disk is full, or var/ cannot be written to; what was taken in so far is whole.
     """
     if pattern is not None:
         _compiled(pattern)
@@ -121,13 +131,17 @@ def collect(layout: Layout, week: Week, source: Path, pattern: str | None = None
         raise UsageError(f"{source} does not exist; give a folder of notebooks, or an LMS's archive.")
     result = Collected()
     by_student: dict[str, list[Found]] = {}
-    names = _Names(layout, week)
     try:
-        for found in _arrivals(source, week, pattern, result.left):
-            by_student.setdefault(names.of(found.who), []).append(found)
-        for student, several in sorted(by_student.items()):
-            _take(layout, week, student, several, source, result)
+        with locked(layout, say, what="collecting"):
+            names = _Names(layout, week)
+            for found in _arrivals(source, week, pattern, result.left):
+                by_student.setdefault(names.of(found.who), []).append(found)
+            for student, several in sorted(by_student.items()):
+                _take(layout, week, student, several, source, result)
     except OSError as problem:
+        trouble = of(problem, layout.var)
+        if trouble is not None:
+            raise trouble from None
         place = problem.filename or layout.var
         raise GradingError(
             f"{place} could not be written or read ({problem.strerror}); what was taken in so far is "
@@ -469,17 +483,7 @@ def _write_receipts(path: Path, known: list[Receipt]) -> None:
 
 def _write(path: Path, raw: bytes) -> None:
     """Whole or not at all, and readable by the owner alone: a submission is personal."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".taking-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, raw, mode=0o600)
 
 
 def _printable(name: str) -> str:

@@ -9,8 +9,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from grading import editions, gradebook, sandbox
+from grading import editions, gradebook, launch, lock, machine, parent, sandbox
 from grading.errors import GradingError
 from grading.layout import Layout
 from grading.weeks import all_weeks
@@ -30,6 +31,7 @@ PACKAGES = (
     ),
 )
 SPACE_MB = 500
+SCRATCH_MB = 100
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Finding:
 def examine(layout: Layout) -> Iterator[Finding]:
     """Look at one thing after another; nothing here raises."""
     looks: list[Callable[[Layout], Finding]] = [
-        *(_python, _packages, _course, _data, _places, _space, _sandbox, _gradebook, _secret),
+        *(_python, _packages, _course, _data, _places, _space, _home, _sandbox, _warm, _gradebook, _at_work),
+        _secret,
     ]
     for look in looks:
         try:
@@ -147,8 +150,29 @@ def _places(layout: Layout) -> Finding:
 def _space(layout: Layout) -> Finding:
     there = next(path for path in (layout.build, *layout.build.parents) if path.exists())
     free = shutil.disk_usage(there).free / 2**20
+    if free <= SPACE_MB:
+        return Finding(False, f"disk: {free:.0f} MB free", "make room: grading keeps every submission")
+    # A box's sockets and a worker's notes: little, but without it nothing starts.
+    scratch = Path(tempfile.gettempdir())
+    left = shutil.disk_usage(scratch).free / 2**20
     return Finding(
-        free > SPACE_MB, f"disk: {free / 1024:.1f} GB free", "make room: grading keeps every submission"
+        left > SCRATCH_MB,
+        f"disk: {free / 1024:.1f} GB free, {left / 1024:.1f} GB in {scratch}",
+        f"make room in {scratch}, or name another folder in TMPDIR",
+        "grade",
+    )
+
+
+def _home(layout: Layout) -> Finding:
+    home = Path(os.path.expanduser("~"))
+    if os.access(home, os.W_OK | os.X_OK) and not os.statvfs(home).f_flag & os.ST_RDONLY:
+        return Finding(True, f"home: {home} can be written to")
+    # Measured: grading writes nothing there, and a kernel has a home of its own in its box.
+    return Finding(
+        False,
+        f"home: {home} cannot be written to; grading needs nothing there, JupyterLab does",
+        "set HOME to a folder of your own for `make lab`",
+        "teach",
     )
 
 
@@ -158,7 +182,25 @@ def _sandbox(layout: Layout) -> Finding:
     except GradingError as problem:
         return Finding(False, f"sandbox: {problem}", "", "grade")
     who = "as root, so kernels run as another user" if os.geteuid() == 0 else "as you, without privileges"
-    return Finding(True, f"sandbox: {rung}, self-test passed, {who}")
+    inside = machine.container()
+    where = f", in {inside}" if inside else ""
+    lock = "" if rung != "bubblewrap" else f", Landlock {launch.landlock_version()} and seccomp"
+    return Finding(True, f"sandbox: {rung}{lock}, self-test passed, {who}{where}")
+
+
+def _warm(layout: Layout) -> Finding:
+    """Not a failure: without one everything works, and a class takes about three times as long."""
+    with tempfile.TemporaryDirectory() as edition:
+        os.chmod(edition, 0o755)
+        try:
+            why = parent.why_cold(sandbox.check(), Path(edition), ())
+        except GradingError:
+            return Finding(True, "warm parent: not tried, for want of a sandbox")
+        finally:
+            parent.close_all()
+    if why is None:
+        return Finding(True, "warm parent: starts, self-test passed; a class's kernels are forked from it")
+    return Finding(True, f"warm parent: kernels start one by one here, more slowly, because {why}")
 
 
 def _gradebook(layout: Layout) -> Finding:
@@ -166,6 +208,13 @@ def _gradebook(layout: Layout) -> Finding:
         return Finding(True, "gradebook: none yet; `course grade` makes it")
     with gradebook.opened(layout) as book:
         return Finding(True, f"gradebook: {len(book.assignments)} weeks, {len(book.students)} learners")
+
+
+def _at_work(layout: Layout) -> Finding:
+    busy = {what: lock.holder(layout, what) for what in ("grading", "collecting")}
+    said = [f"{who} is {what}" for what, who in busy.items() if who]
+    # Not a failure: a second one would wait.
+    return Finding(True, f"at work on this course: {'; '.join(said) or 'nobody'}")
 
 
 def _secret(layout: Layout) -> Finding:

@@ -18,7 +18,6 @@ import os
 import py_compile
 import shutil
 import sys
-import tempfile
 import time
 import tomllib
 import warnings
@@ -28,6 +27,7 @@ from pathlib import Path
 
 from grading.errors import CourseBroken
 from grading.layout import Layout
+from grading.store import work_folder
 from grading.weeks import Week, all_weeks
 
 CHECKS = "course_lib/checks.py"
@@ -143,8 +143,8 @@ def _kept(layout: Layout, week: Week, mark: str, build: Callable[[Path], None]) 
     place = home / mark
     if not place.is_dir():
         home.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".building-", dir=home))
-        try:
+        with work_folder(home) as folder:
+            work = Path(folder)
             build(work / mark)
             # A kernel may not write here, so its compiled files come with it, named for their final place.
             with warnings.catch_warnings():
@@ -168,8 +168,6 @@ def _kept(layout: Layout, week: Week, mark: str, build: Callable[[Path], None]) 
                 if not place.is_dir():
                     raise
                 # another process was first, with the same bytes
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
         _forget_unused(home, place)
     try:
         os.utime(place)

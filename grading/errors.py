@@ -26,6 +26,12 @@ class SubmissionError(GradingError, ValueError):
     exit_code = 2
 
 
+class MachineTrouble(GradingError, RuntimeError):
+    """The machine is in the way, and no submission is at fault: put it right, and run the command again."""
+
+    exit_code = 2
+
+
 class CourseBroken(GradingError, RuntimeError):
     """The course is wrong, not the learner: a reference fails its check, or an authored file is malformed."""
 

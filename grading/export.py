@@ -8,8 +8,6 @@ spreadsheet would take for a formula is written as text; commas and quotes are t
 
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,8 @@ from grading import gradebook, pages
 from grading.errors import UsageError
 from grading.gradebook import Held
 from grading.layout import Layout
+from grading.store import write_whole
+from grading.trouble import of
 from grading.weeks import Week, did_you_mean
 
 FORMATS = ("csv", "moodle")
@@ -84,13 +84,11 @@ def _moodle(week: Week, held: Iterable[Held]) -> Iterable[Sequence[Any]]:
 
 def _write(place: Path, content: str) -> Path:
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix=".writing-")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(content)
-        os.chmod(name, 0o600)
-        os.replace(name, place)
+        write_whole(place, content.encode(), mode=0o600)
     except OSError as problem:
+        trouble = of(problem, place)
+        if trouble is not None:
+            raise trouble from None
         raise UsageError(f"{place} cannot be written ({problem.strerror}); name another file.") from None
     return place
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from grading import collect, editions, evaluation, feedback, gradebook, record, release
 from grading.errors import GradingError, UsageError
 from grading.layout import Layout
+from grading.lock import locked
 from grading.records import Verdict
 from grading.sandbox import check as check_sandbox
 from grading.sandbox import why_weaker
-from grading.store import Store, load_secret
+from grading.store import Store, load_secret, sweep, write_whole
 from grading.weeks import Week
 
 Progress = Callable[[str, int, int], None]  # (what is being done, how many are done, of how many)
@@ -96,7 +97,8 @@ def grade(
         Stopped: Ctrl-C; what was judged is stored.
     """
     writable(layout)
-    with record.locked(layout, say):
+    with locked(layout, say):
+        sweep(layout.var, layout.build, layout.notebooks)
         found = submissions(layout, week)
         if not found:
             raise UsageError(
@@ -209,8 +211,7 @@ def _review(layout: Layout, week: Week, graded: Mapping[str, Graded]) -> None:
     path = layout.var / "review" / f"{week.id}.txt"
     lines = [f"{one.student}: {one.problem}" for _, one in sorted(graded.items()) if one.problem]
     if lines:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_whole(path, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
     else:
         path.unlink(missing_ok=True)
 

@@ -15,6 +15,7 @@ from nbgrader.api import Gradebook, MissingEntry
 
 from grading.errors import GradingError
 from grading.layout import Layout
+from grading.trouble import of
 from grading.weeks import Week
 
 COURSE_ID = "seeing"
@@ -86,6 +87,7 @@ def opened(layout: Layout) -> Iterator[Any]:
     """nbgrader's gradebook of this course.
 
     Raises:
+        MachineTrouble: the disk is full, the file cannot be written to, or another program holds it.
         GradingError: the file is no gradebook.
     """
     programs_on_path()
@@ -95,6 +97,9 @@ def opened(layout: Layout) -> Iterator[Any]:
         except (
             Exception
         ) as problem:  # SQLAlchemy's, alembic's or sqlite's: whatever this file is, it is no gradebook
+            trouble = of(problem, layout.gradebook)
+            if trouble is not None:
+                raise trouble from None
             raise GradingError(
                 f"{layout.gradebook} cannot be opened as a gradebook ({type(problem).__name__}); "
                 "restore it, or move it away and grade again: every verdict is kept."
@@ -110,13 +115,19 @@ def programs_on_path() -> None:
         os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
 
 
-def listener(said: list[str]) -> logging.Logger:
-    """A logger that keeps nbgrader's complaints in `said` and prints none of them."""
+def listener(said: list[str], caught: list[BaseException]) -> logging.Logger:
+    """A logger that keeps nbgrader's complaints in `said`, the exceptions it complains about in `caught`, and
+    prints none of them.
+    """
     log = logging.Logger("course.nbgrader", level=logging.ERROR)
 
     class Keep(logging.Handler):
         def emit(self, entry: logging.LogRecord) -> None:
             said.append(entry.getMessage())
+            # nbgrader logs while it handles: the exception itself, not what a learner's text makes of it.
+            problem = sys.exc_info()[1]
+            if problem is not None:
+                caught.append(problem)
 
     log.addHandler(Keep())
     return log
@@ -124,15 +135,17 @@ def listener(said: list[str]) -> logging.Logger:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """nbgrader logs through traitlets' own logger as well, and warns about how it uses SQLAlchemy: its
-    makers' business.
+    """nbgrader logs through other packages' loggers too (its database's failures with a traceback), and
+    warns about how it uses SQLAlchemy: its makers' business. What it raises, who calls it says in a sentence.
     """
-    log = logging.getLogger("traitlets")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
+    logs = [logging.getLogger(name) for name in ("traitlets", "tornado.application")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)

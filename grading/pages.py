@@ -3,9 +3,7 @@
 import base64
 import functools
 import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from grading import harmless
+from grading.store import write_whole
 from grading.weeks import Week
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,16 +30,7 @@ def render(template: str, **values: Any) -> str:
 
 def write(place: Path, text: str) -> Path:
     """Write a page, whole or not at all."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=".writing-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(place, text.encode(), sync=False)
     return place
 
 

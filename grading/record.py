@@ -13,18 +13,14 @@ the first result that is a number is the score, and everything else is full mark
 writes one clamped, finite number.
 """
 
-import contextlib
-import fcntl
 import functools
 import hashlib
 import json
 import math
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
@@ -56,7 +52,8 @@ from grading.errors import CourseBroken, GradingError, SubmissionError
 from grading.gradebook import CHECK_PREFIX, Held
 from grading.layout import Layout
 from grading.records import ExerciseRecord, Verdict
-from grading.store import Store
+from grading.store import Store, write_whole
+from grading.trouble import of
 from grading.weeks import Week, find_week
 
 CLOSE = 1e-6
@@ -89,6 +86,8 @@ def record(
 
     Raises:
         GradingError: the release is missing, or the gradebook cannot be opened.
+        MachineTrouble: a full disk, or a gradebook that another program holds. It would meet every
+            submission, so it is no problem of one: recording ends, and goes on when it is run again.
     """
     if not (layout.notebooks / week.id / f"{week.id}.ipynb").is_file():
         raise CourseBroken(f"{week.id} has no release; run `course release --week {week.number:02d}` first.")
@@ -106,58 +105,29 @@ def record(
     return results
 
 
-@contextlib.contextmanager
-def locked(layout: Layout, say: Callable[[str], None], wait_s: float = 600.0) -> Iterator[None]:
-    """One grader at a time on one course. A second one says so, and waits.
-
-    Raises:
-        GradingError: the other one did not end in `wait_s` seconds.
-    """
-    layout.var.mkdir(parents=True, exist_ok=True)
-    file: IO[str]
-    with (layout.var / "grading.lock").open("a+") as file:
-        end, told = time.monotonic() + wait_s, False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                file.seek(0)
-                other = file.read().strip() or "another process"
-                if time.monotonic() > end:
-                    raise GradingError(
-                        f"another grader ({other}) still works on this course after {wait_s:.0f} s; "
-                        "try again when it is done."
-                    ) from None
-                if not told:
-                    say(f"another grader ({other}) works on this course; waiting for it")
-                    told = True
-                time.sleep(0.2)
-        file.truncate(0)
-        file.write(f"process {os.getpid()}")
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
-
-
 # -- one submission through nbgrader ---------------------------------------------------------------------
 
 
 def _record_one(layout: Layout, week: Week, student: str, verdict: Verdict) -> Recorded:
     said: list[str] = []
+    caught: list[BaseException] = []
     try:
-        _autograde(layout, week, student, verdict, said)
-        _mark(layout, week, student).write_text(_digest(verdict) + "\n", encoding="utf-8")
+        _autograde(layout, week, student, verdict, said, caught)
+        write_whole(_mark(layout, week, student), f"{_digest(verdict)}\n".encode(), sync=False)
     except (NbGraderException, GradingError, OSError) as problem:
+        for one in (problem, *caught):
+            trouble = of(one, layout.gradebook)
+            if trouble is not None:
+                raise trouble from None
         lines = [line.strip() for text in said for line in text.splitlines() if line.strip()]
         reasons = [line for line in lines if "Error" in line or "Broken" in line]
         return Recorded(student, None, changed=False, problem=(reasons or [str(problem)])[-1])
     return Recorded(student, verdict.score, changed=True)
 
 
-def _autograde(layout: Layout, week: Week, student: str, verdict: Verdict, said: list[str]) -> None:
+def _autograde(
+    layout: Layout, week: Week, student: str, verdict: Verdict, said: list[str], caught: list[BaseException]
+) -> None:
     config = Config()
     config.CourseDirectory.root = str(layout.root)
     config.CourseDirectory.course_id = gradebook.COURSE_ID
@@ -185,7 +155,7 @@ def _autograde(layout: Layout, week: Week, student: str, verdict: Verdict, said:
     converter.exporter_class = Reader
     converter.sanitize_preprocessors = list(SANITIZE)
     converter.autograde_preprocessors = [JudgeThis if one is Judge else one for one in AUTOGRADE]
-    converter.log = gradebook.listener(said)
+    converter.log = gradebook.listener(said, caught)
     with gradebook.quiet():
         converter.start()
 

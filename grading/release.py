@@ -37,6 +37,8 @@ from traitlets.config import Config
 from grading import editions, gradebook, notebooks
 from grading.errors import CourseBroken, UsageError
 from grading.layout import Layout
+from grading.store import work_folder
+from grading.trouble import of
 from grading.weeks import Week
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -87,7 +89,7 @@ def release(layout: Layout, week: Week) -> Released:
     place = layout.notebooks / week.id
     _writable(layout.notebooks)
     _heal(place)
-    with tempfile.TemporaryDirectory(prefix=".releasing-", dir=layout.notebooks) as work:
+    with work_folder(layout.notebooks) as work:
         source, target = Path(work, "source"), Path(work, "release")
         stage(week, source / week.id)
         _generate(source, target, week, database=None)
@@ -114,10 +116,10 @@ def register(layout: Layout, week: Week) -> None:
     """
     layout.var.mkdir(parents=True, exist_ok=True)
     if not (layout.source / week.id / f"{week.id}.ipynb").is_file():
-        with tempfile.TemporaryDirectory(dir=layout.var) as work:
+        with work_folder(layout.var) as work:
             stage(week, Path(work, week.id))
             _swap(Path(work, week.id), layout.source / week.id)
-    with tempfile.TemporaryDirectory(dir=layout.var) as work:
+    with work_folder(layout.var) as work:
         _generate(layout.source, Path(work), week, database=layout.gradebook_url)
 
 
@@ -325,11 +327,16 @@ def _generate(source: Path, target: Path, week: Week, database: str | None) -> N
     ]
     gradebook.programs_on_path()
     said: list[str] = []
-    converter.log = gradebook.listener(said)
+    caught: list[BaseException] = []
+    converter.log = gradebook.listener(said, caught)
     try:
         with gradebook.quiet():
             converter.start()
     except NbGraderException as problem:
+        for one in (problem, *caught):
+            trouble = of(one, "the gradebook" if database is None else database.removeprefix("sqlite:///"))
+            if trouble is not None:
+                raise trouble from None
         reasons = [line for text in said for line in text.splitlines() if "Error" in line] or [str(problem)]
         if any("Cannot add or remove cells" in line for line in reasons):
             raise CourseBroken(

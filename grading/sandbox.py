@@ -32,7 +32,7 @@ from typing import IO
 
 import psutil
 
-from grading import locked
+from grading import locked, machine
 from grading.box import (
     INSIDE,
     SCRATCH_FILES,
@@ -44,6 +44,7 @@ from grading.box import (
     command,
     environment,
     new_share,
+    shown,
 )
 from grading.errors import SandboxError, UsageError
 from grading.records import RUNGS
@@ -334,6 +335,9 @@ def why_weaker(asked: str, rung: str) -> str | None:
 def _check(rung: str) -> str:
     if rung == "none":
         return rung
+    closed = machine.closed_to(box_uid(), shown(), passing=rung == "landlock")
+    if closed:
+        raise SandboxError(f"the sandbox ({rung}) cannot work here: {closed}.")
     broken = broken_promises(rung)
     if broken:
         raise SandboxError(
@@ -406,7 +410,9 @@ def probe(rung: str, share: Path, start: Start) -> list[str]:
         said.seek(0)
         lines = said.read(1 << 16).decode(errors="replace").splitlines()
         if not lines or not lines[-1].startswith("["):
-            return [f"nothing runs in it ({error.splitlines()[-1] if error else 'it said nothing'})"]
+            last = error.splitlines()[-1] if error else "it said nothing"
+            why = machine.why_no_namespaces(last)
+            return [f"{why} ({last})" if why else f"nothing runs in it ({last})"]
         found = [str(promise) for promise in json.loads(lines[-1])]
         return found + ["it can change a file outside"] * (_state_of(canary) != untouched)
 

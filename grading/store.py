@@ -9,13 +9,17 @@ import contextlib
 import hashlib
 import os
 import secrets
+import shutil
 import tempfile
 from pathlib import Path
+
+import psutil
 
 from grading.errors import CourseBroken
 from grading.records import RUNGS, Verdict
 
 SECRET_BYTES = 32
+PART = ".part"
 REMEDY = "delete it and grade again."
 
 
@@ -71,26 +75,64 @@ class Store:
         ]
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file so that it is whole or absent, whatever happens meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+def write_whole(path: Path, content: bytes, mode: int = 0o644, sync: bool = True) -> None:
+    """Write a file so that it is whole or absent, whatever happens meanwhile.
+
+    Args:
+        mode: of the file. A folder that has to be made for a private one is private, too.
+        sync: come back when it is on the disk; what can be made again needs no such wait.
+
+    Raises:
+        OSError: no room, or no right; it names the file, and the old one is as it was.
+    """
+    name = ""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o777 if mode & 0o077 else 0o700)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{os.getpid()}-", suffix=PART)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
+        if sync:
+            _sync_folder(path.parent)  # the new name, not only the bytes
+    except BaseException as problem:
+        if name:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+        if isinstance(problem, OSError):
+            # A write that finds no room names no file, and a temporary name helps nobody.
+            problem.filename, problem.filename2 = str(path), None
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)  # the new name, not only the bytes
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
+
+
+def work_folder(parent: Path) -> "tempfile.TemporaryDirectory[str]":
+    """A folder to prepare something in, on the disk where it will stand."""
+    return tempfile.TemporaryDirectory(
+        dir=parent, prefix=f".{os.getpid()}-", suffix=PART, ignore_cleanup_errors=True
+    )
+
+
+def sweep(*roots: Path) -> None:
+    """Remove what writers that were killed in the middle have left. On a small disk it would add up."""
+    for root in roots:
+        for part in list(root.rglob(f".*{PART}")):
+            owner = part.name[1:].split("-")[0]
+            if owner.isdigit() and not psutil.pid_exists(int(owner)):
+                if part.is_dir() and not part.is_symlink():
+                    shutil.rmtree(part, ignore_errors=True)
+                else:
+                    part.unlink(missing_ok=True)
 
 
 def load_secret(path: Path) -> bytes:
@@ -101,11 +143,13 @@ def load_secret(path: Path) -> bytes:
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        new = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}{PART}")
         write_whole(new, secrets.token_bytes(SECRET_BYTES), mode=0o600)
-        with contextlib.suppress(FileExistsError):
-            os.link(new, path)  # of two graders that start at once, one secret wins
-        new.unlink()
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(new, path)  # of two graders that start at once, one secret wins
+        finally:
+            new.unlink()
     secret = path.read_bytes()
     if len(secret) != SECRET_BYTES:
         raise CourseBroken(

@@ -277,7 +277,7 @@ def test_edition_prints_a_folder_and_nothing_else(course: Course, run: Run) -> N
 def test_doctor_has_a_line_for_everything(course: Course, run: Run) -> None:
     ended = run("doctor")
     lines = ended.out.splitlines()
-    assert len([line for line in lines if line.startswith(("[ok]", "[fail]"))]) == 9
+    assert len([line for line in lines if line.startswith(("[ok]", "[fail]"))]) == 12
     (models,) = [line for line in lines if "frozen models" in line]
     assert models.startswith("[fail]"), "this course has none"
     assert "git checkout -- data" in models

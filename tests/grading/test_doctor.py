@@ -39,7 +39,7 @@ def test_a_week_that_cannot_be_read_is_a_finding_and_not_an_end(layout: Layout) 
     (layout.solutions / "week90_blending" / "week.toml").write_text("week = ")
     findings = list(doctor.examine(layout))
     assert any(not one.ok and "week.toml cannot be read" in one.what for one in findings)
-    assert len(findings) == 9
+    assert len(findings) == 12
 
 
 def test_a_package_unlike_the_lock_is_named(layout: Layout) -> None:

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from nbgrader.preprocessors import SaveAutoGrades
 
-from grading import gradebook, notebooks, record, release
+from grading import gradebook, lock, notebooks, record, release
 from grading.demo import NOISE, TAMPERS, colab, tampering, with_cells
 from grading.errors import CourseBroken, GradingError
 from grading.layout import Layout
@@ -388,7 +388,7 @@ def test_a_file_that_is_no_gradebook_is_named(course: Course) -> None:
 
 
 def hold(root: str, ready: Any, release_it: Any) -> None:
-    with record.locked(Layout(Path(root)), print):
+    with lock.locked(Layout(Path(root)), print):
         ready.set()
         release_it.wait(30)
 
@@ -402,14 +402,14 @@ def test_a_second_grader_says_that_it_waits_and_then_goes_on(course: Course) -> 
     other.start()
     assert ready.wait(60)
     said: list[str] = []
-    with pytest.raises(GradingError, match="still works on this course"):
-        with record.locked(layout, said.append, wait_s=0.5):
+    with pytest.raises(GradingError, match="is still grading for this course"):
+        with lock.locked(layout, said.append, wait_s=0.5):
             pass
     assert len(said) == 1
     assert f"process {other.pid}" in said[0]
     release_it.set()
     started = time.monotonic()
-    with record.locked(layout, said.append, wait_s=30):
+    with lock.locked(layout, said.append, wait_s=30):
         assert time.monotonic() - started < 30
     other.join()
 
