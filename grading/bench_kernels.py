@@ -45,9 +45,9 @@ LOOK_S = 0.1
 # descriptors, the same start of the kernel.
 PLAIN_PARENT = """
 import json, os, socket, sys
-sys.path.append({repository!r})
+sys.path.insert(1, {repository!r})  # behind the edition
 from grading import warm
-sys.path.pop()
+sys.path.pop(1)
 control = socket.socket(fileno=int(sys.argv[1]))
 missing = warm.pay(json.loads(sys.argv[2]))
 ready = {{"ready": True, "threads": len(os.listdir("/proc/self/task")), "missing": missing}}
