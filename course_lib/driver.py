@@ -83,8 +83,9 @@ class Driver:
         Where the output is a dict, `of` names the entry through which the cotangent is pulled.
         """
         function = self._find(target) if isinstance(target, str) else self._object(target)
+        given = (args, kwargs)
         args, kwargs, leaves = self._unpack(args, kwargs)
-        before = [leaf.detach().clone() for leaf in leaves]
+        before = _tensors(given)  # the function gets copies of them
         if grad:
             for leaf in leaves:
                 leaf.requires_grad_(leaf.is_floating_point())
@@ -263,8 +264,19 @@ def _same_bits(left: Tensor, right: Tensor) -> bool:
     return (
         left.shape == right.shape
         and left.dtype == right.dtype
-        and torch.equal(left.nan_to_num(), right.nan_to_num())
+        and (torch.equal(left, right) or torch.equal(left.nan_to_num(), right.nan_to_num()))
     )
+
+
+def _tensors(node: Any) -> list[Tensor]:
+    """Every tensor in a request's arguments, in the order in which `Driver._unpack` copies them."""
+    if isinstance(node, Tensor):
+        return [node.detach()]
+    if isinstance(node, dict):
+        return [tensor for item in node.values() for tensor in _tensors(item)]
+    if isinstance(node, (list, tuple)):
+        return [tensor for item in node for tensor in _tensors(item)]
+    return []
 
 
 def in_process(name: str, found: Any) -> Callable[[Mapping[str, Any]], Reply]:

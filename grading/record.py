@@ -94,14 +94,15 @@ def record(
     gradebook.programs_on_path()
     held = gradebook.held(layout, week)
     results = []
-    for student, verdict in sorted(verdicts.items()):
-        if not again and _is_there(layout, week, student, verdict, held.get(student)):
-            done = Recorded(student, verdict.score, changed=False)
-        else:
-            done = _record_one(layout, week, student, verdict)
-        results.append(done)
-        if on_done is not None:
-            on_done(done)
+    with gradebook.one_engine():
+        for student, verdict in sorted(verdicts.items()):
+            if not again and _is_there(layout, week, student, verdict, held.get(student)):
+                done = Recorded(student, verdict.score, changed=False)
+            else:
+                done = _record_one(layout, week, student, verdict)
+            results.append(done)
+            if on_done is not None:
+                on_done(done)
     return results
 
 
