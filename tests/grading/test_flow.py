@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from grading import evaluation, flow, gradebook, release
+from grading import evaluation, flow, gradebook, release, workers
 from grading.evaluation import Done, Item
 from grading.layout import Layout
+from grading.sandbox import wait_until
 from grading.weeks import Week
 from tests.fixtures import course_tree
 
@@ -96,3 +97,42 @@ def test_recording_shares_one_engine_and_leaves_nbgraders_own_behind(course: Cou
     assert api.create_engine is make
     with gradebook.opened(layout) as other:
         assert other.engine is not first.engine
+
+
+class Prompt:
+    """A worker that answers at once."""
+
+    def ask(self, job: dict[str, Any], patience_s: float) -> dict[str, Any]:
+        return {"verdict": job["text"]}
+
+    def stop(self, busy: bool) -> None:
+        pass
+
+
+def test_every_answer_is_kept_while_its_reader_is_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A grader that is killed while it records has to find every verdict that was there."""
+    monkeypatch.setattr(workers, "_Worker", Prompt)
+    kept: dict[str, str] = {}
+
+    def keep(key: str, answer: dict[str, Any]) -> None:
+        kept[key] = answer["verdict"]
+
+    jobs = {str(number): {"text": f"verdict {number}"} for number in range(20)}
+    with workers.Pool(2, 10.0, keep) as pool:
+        answers = pool.run(jobs)
+        first, _ = next(answers)
+        assert wait_until(lambda: len(kept) == len(jobs), 10)
+        assert sorted([first, *(key for key, _ in answers)]) == sorted(jobs)
+    assert kept == {key: job["text"] for key, job in jobs.items()}
+
+
+def test_what_keeping_an_answer_raises_reaches_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_Worker", Prompt)
+
+    def keep(key: str, answer: dict[str, Any]) -> None:
+        raise OSError(28, "No space left on device")
+
+    with workers.Pool(1, 10.0, keep) as pool, pytest.raises(OSError, match="No space left"):
+        list(pool.run({"a": {"text": "verdict"}}))
