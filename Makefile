@@ -61,7 +61,7 @@ hostile: setup ## Every hostile notebook against every sandbox (about 4 minutes)
 soak: setup ## Grade 1,000 submissions while what grades them is killed (about 4 minutes)
 	@.venv/bin/python -m tests.soak $(ARGS)
 
-bench: setup ## Tables: our grading beside nbgrader's, and the bridges
+bench: setup ## Tables: our grading beside nbgrader's and otter's, and the bridges
 	@$(COURSE) bench $(ARGS)
 
 calibrate: setup ## Do the hidden checks catch what they should?         WEEK=02, or all

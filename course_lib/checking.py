@@ -24,7 +24,7 @@ Boolean masks drawn here say True = keep.
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -70,6 +70,7 @@ class Subject:
         self.name = name
         self._ask = ask
         self._transcript = transcript
+        self._fresh = False
 
     @classmethod
     def here(cls, name: str, found: Any, transcript: list[Any] | None = None) -> "Subject":
@@ -78,7 +79,27 @@ class Subject:
 
     def request(self, op: str, **details: Any) -> dict[str, Any]:
         """Ask one thing. Raises `SubjectError` when the learner's code raised."""
-        reply = self._ask({"op": op, **details})
+        return self._read(self._send({"op": op, **details}))
+
+    def several(self, *requests: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Ask several things in one message, and read one reply after another, as if each were asked alone.
+
+        What comes after one that went wrong was not done. A request names what was built last `Handle(0)`.
+        """
+        whole = self._send({"op": "several", "requests": list(requests)})
+        replies = whole.get("replies") if isinstance(whole, dict) else None
+        if not isinstance(replies, list):
+            self._read(whole)
+            replies = []
+        for reply in replies[: len(requests)]:
+            yield self._read(reply)
+        raise SubjectError("Unreadable", "the notebook's kernel gave an answer that is not one")
+
+    def _send(self, request: dict[str, Any]) -> Any:
+        fresh, self._fresh = self._fresh, False
+        return self._ask({**request, "fresh": True} if fresh else request)
+
+    def _read(self, reply: Any) -> dict[str, Any]:
         if not isinstance(reply, dict) or type(reply.get("ok")) is not bool:
             raise SubjectError("Unreadable", "the notebook's kernel gave an answer that is not one")
         if self._transcript is not None:
@@ -95,13 +116,30 @@ class Subject:
         return str(reply.get("what"))[:20], str(reply.get("type"))[:80]
 
     def forget(self) -> None:
-        """Drop every object built so far."""
-        self.request("forget")
+        """Drop every object built so far: the next request says so, and no message is spent on it."""
+        self._fresh = True
 
     def build(self, *args: Any, **kwargs: Any) -> "Instance":
         """Call the class. Arguments may hold tensors, and stand-ins for earlier parts."""
         reply = self.request("build", name=self.name, args=_plain(args), kwargs=_plain(kwargs))
         return Instance(self, _handle(reply))
+
+    def build_with(self, weights: Mapping[str, Tensor], *args: Any, **kwargs: Any) -> "Instance":
+        """Call the class, load weights and set eval mode, in one message.
+
+        Raises:
+            CheckFailure: the module does not take the weights; see `load_or_fail`.
+        """
+        last = wire.Handle(0)
+        replies = self.several(
+            {"op": "build", "name": self.name, "args": _plain(args), "kwargs": _plain(kwargs)},
+            {"op": "load", "handle": last, "weights": dict(weights)},
+            {"op": "mode", "handle": last, "training": False},
+        )
+        built = Instance(self, _handle(next(replies)))
+        _fit_or_fail(lambda: _unloaded(next(replies)))
+        next(replies)
+        return built
 
     def build_stand_in(self, name: str, **kwargs: Any) -> "Instance":
         """Build one of `course_lib.stand_ins` beside the learner's object, to pass to it."""
@@ -173,8 +211,7 @@ class Instance:
 
     def load(self, weights: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
         """Load weights by name; return (parameters that got none, names that fit nowhere)."""
-        reply = self.subject.request("load", handle=self.handle, weights=dict(weights))
-        return _list_of(str, reply, "missing"), _list_of(str, reply, "unexpected")
+        return _unloaded(self.subject.request("load", handle=self.handle, weights=dict(weights)))
 
     def train(self, training: bool = True) -> None:
         self.subject.request("mode", handle=self.handle, training=training)
@@ -268,21 +305,22 @@ def build_pair(
     weights = {**draw.weights_like(theirs.parameters(), std=std), **(fixed or {})}
     theirs.load(weights)
     theirs.eval()
-    ours = subject.build(*args, **kwargs)
-    load_or_fail(ours, weights)
-    ours.eval()
-    return ours, theirs
+    return subject.build_with(weights, *args, **kwargs), theirs
 
 
 def load_or_fail(instance: Instance, weights: Mapping[str, Tensor]) -> None:
     """Load weights; a module that does not take them fails the check with the names it has."""
+    _fit_or_fail(lambda: instance.load(weights))
+
+
+def _fit_or_fail(load: Callable[[], tuple[list[str], list[str]]]) -> None:
     look = (
         "Weights travel by name, as in a real checkpoint. Do the layers have the names and sizes that "
         "the exercise "
         "states, and nothing besides?"
     )
     try:
-        missing, unexpected = instance.load(weights)
+        missing, unexpected = load()
     except SubjectError as problem:
         if "size mismatch" not in problem.message:
             raise
@@ -580,6 +618,10 @@ def _list_of(kind: type[Listed], reply: Mapping[str, Any], key: str) -> list[Lis
     if not isinstance(found, list) or not all(type(one) is kind for one in found):
         raise SubjectError("Unreadable", f"the list of {key.replace('_', ' ')} is not one")
     return found
+
+
+def _unloaded(reply: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    return _list_of(str, reply, "missing"), _list_of(str, reply, "unexpected")
 
 
 def _handle(reply: Mapping[str, Any]) -> wire.Handle:

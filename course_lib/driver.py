@@ -5,7 +5,8 @@ asked to build, calls it with the tensors it is given, and reports what came out
 directly; in grading it runs inside the sandboxed kernel and the requests arrive over a socket (`serve`).
 
 A request is a dict with an "op"; the reply is {"ok": True, ...} or
-{"ok": False, "kind", "also", "message"}.
+{"ok": False, "kind", "also", "message"}. A request that is "fresh" drops every object built so far before it
+is answered.
 """
 
 import contextlib
@@ -40,10 +41,13 @@ class Driver:
         """Answer one request. Whatever the learner's code raises becomes part of the reply."""
         try:
             operation: Callable[..., Reply] = getattr(self, f"_op_{request['op']}")
+            if request.get("fresh"):
+                self.objects.clear()
             # The same question must get the same answer, whatever was drawn before it. The CPU's generator
             # alone: torch.manual_seed also formats a stack trace for devices that are not there, in 0.5 ms.
             torch.default_generator.manual_seed(int(request.get("seed", 0)))
-            return {"ok": True, **operation(**{k: v for k, v in request.items() if k not in ("op", "seed")})}
+            details = {key: value for key, value in request.items() if key not in ("op", "seed", "fresh")}
+            return {"ok": True, **operation(**details)}
         except BaseException as problem:
             return _failed(problem)
 
@@ -59,6 +63,15 @@ class Driver:
     def _op_forget(self) -> Reply:
         self.objects.clear()
         return {}
+
+    def _op_several(self, requests: list[dict[str, Any]]) -> Reply:
+        """Answer requests in turn, up to the first that goes wrong: one message instead of many."""
+        replies: list[Reply] = []
+        for request in requests:
+            replies.append(self.answer(request))
+            if not replies[-1]["ok"] or replies[-1].get("missing") or replies[-1].get("unexpected"):
+                break
+        return {"replies": replies}
 
     # -- building and calling --------------------------------------------------------------------------------
 
@@ -83,8 +96,9 @@ class Driver:
         Where the output is a dict, `of` names the entry through which the cotangent is pulled.
         """
         function = self._find(target) if isinstance(target, str) else self._object(target)
+        given = (args, kwargs)
         args, kwargs, leaves = self._unpack(args, kwargs)
-        before = [leaf.detach().clone() for leaf in leaves]
+        before = _tensors(given)  # the function gets copies of them
         if grad:
             for leaf in leaves:
                 leaf.requires_grad_(leaf.is_floating_point())
@@ -146,9 +160,10 @@ class Driver:
         return self.namespace[name]
 
     def _object(self, handle: wire.Handle) -> Any:
-        if handle.number not in self.objects:
+        number = handle.number or len(self.objects)  # 0 is whatever was built last
+        if number not in self.objects:
             raise LookupError(f"no object number {handle.number} is kept here")
-        return self.objects[handle.number]
+        return self.objects[number]
 
     def _module(self, handle: wire.Handle) -> nn.Module:
         found = self._object(handle)
@@ -263,8 +278,19 @@ def _same_bits(left: Tensor, right: Tensor) -> bool:
     return (
         left.shape == right.shape
         and left.dtype == right.dtype
-        and torch.equal(left.nan_to_num(), right.nan_to_num())
+        and (torch.equal(left, right) or torch.equal(left.nan_to_num(), right.nan_to_num()))
     )
+
+
+def _tensors(node: Any) -> list[Tensor]:
+    """Every tensor in a request's arguments, in the order in which `Driver._unpack` copies them."""
+    if isinstance(node, Tensor):
+        return [node.detach()]
+    if isinstance(node, dict):
+        return [tensor for item in node.values() for tensor in _tensors(item)]
+    if isinstance(node, (list, tuple)):
+        return [tensor for item in node for tensor in _tensors(item)]
+    return []
 
 
 def in_process(name: str, found: Any) -> Callable[[Mapping[str, Any]], Reply]:

@@ -122,7 +122,7 @@ def encode(value: Any) -> bytes:
         # for, not an object.
         return {"$other": type(node).__name__[:80]}
 
-    header = json.dumps(plain(value, 0), allow_nan=False).encode()
+    header = _TO_JSON.encode(plain(value, 0)).encode()
     if len(header) > HEADER_CAP_BYTES:
         raise WireError(f"an answer's text is longer than {HEADER_CAP_BYTES >> 20} MiB.")
     return HEAD.pack(MAGIC, len(header), size) + header + b"".join(chunks)
@@ -144,9 +144,7 @@ def decode(frame: bytes) -> Any:
         raise WireError(f"a message of {len(frame)} bytes does not have the length that its head states.")
     payload = memoryview(frame)[HEAD.size + header_bytes :]
     try:
-        header = json.loads(
-            frame[HEAD.size : HEAD.size + header_bytes].decode("utf-8"), parse_constant=_no_constant
-        )
+        header = _FROM_JSON.decode(frame[HEAD.size : HEAD.size + header_bytes].decode("utf-8"))
     except (ValueError, RecursionError) as problem:
         raise WireError(f"a message's header is not JSON: {str(problem)[:80]}") from None
     return _revive(header, payload, 0)
@@ -205,6 +203,11 @@ def _read(connection: socket.socket, n_bytes: int, remaining_s: Callable[[], flo
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+# Made once: json.dumps and json.loads make new ones for each message that asks for anything unusual.
+_TO_JSON = json.JSONEncoder(allow_nan=False)
+_FROM_JSON = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _revive(node: Any, payload: memoryview, depth: int) -> Any:

@@ -1,326 +1,241 @@
-"""What grading one more submission costs: `course grade` beside stock `nbgrader autograde`.
+"""What grading one more submission costs: `course grade` beside stock `nbgrader autograde` and `otter run`.
 
-Both grade the same solved notebooks of one week. Ours gets them as learners hand them in. nbgrader's have the
-same checks inside, public and hidden, because that is how nbgrader asks; experiment cells, which ours does
-not run, are taken out, and its kernel imports a course_lib in which nothing is withheld.
+Each side (`grading.bench_sides`) runs as its own command, in turn, several rounds in one go, all on one core.
+For ours and for nbgrader a round is a run with a few submissions and one with many; the difference, divided,
+is what one more costs when everything that is paid once is paid. otter pays everything for each. CPU time is
+that of the command and of every process under it.
 
-Each side runs as its own command, in turn, several rounds in one go. A round is two runs, one with 1
-submission and one with more; the difference, divided, is what one more costs when everything that is paid
-once is paid. CPU time is that of the command and of every process under it.
+build/bench/grading.json holds, in seconds unless its name says otherwise:
+
+    ours, nbgrader, otter    one more submission, wall_s and cpu_s; otter is null where it cannot be installed
+    ratio_wall, ratio_cpu    nbgrader's through ours; ratio_wall_otter and ratio_cpu_otter: otter's
+    cold_s                   one submission alone, from the command to its mark on the disk, by side
+    release_s                what `course release` takes before that, once a week
+    learner_cpu_s            the learner's own code; overhead_cpu_s is what ours adds to it
+    scaling_two_cores        submissions a second of two workers on two cores through those of one on one
+    pss_mb_per_kernel, isolation_ms, memory_growth    see `grading.bench_kernels`
 """
 
-import contextlib
-import copy
-import ctypes
 import json
-import os
 import shutil
 import statistics
-import subprocess
-import sys
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from grading import editions, release
-from grading.errors import CourseBroken
+from grading import bench_kernels
+from grading.bench_sides import Cost, Otter, Ours, Stock, cores_here, install_otter
+from grading.evaluation import WARM_FROM
 from grading.layout import Layout
-from grading.sandbox import descendants
 from grading.weeks import Week
 
 ROUNDS = 3
-LOOK_S = 0.02
-PR_SET_CHILD_SUBREAPER = 36  # <sys/prctl.h>
+OTTERS = 2  # submissions a round: each is a command of its own
+CLASS_LEAST = bench_kernels.AFTER + 2 * bench_kernels.NEAR
 Bars = Callable[[], AbstractContextManager[Callable[[str, int, int], None]]]
 
-# One graded cell as a stock nbgrader course has it: the hidden checks travel with the notebook.
-TESTS_INSIDE = """
-check({exercise!r}, {subject})
 
-import types
+@dataclass
+class Measured:
+    """Everything the rounds gave, one entry a round; for otter, one a submission.
 
-from course_lib.checking import Subject, checks_in, run_check
+    Args:
+        more: one more submission, by side.
+        alone: one submission, start-up included, by side.
+        two: one more submission of ours, for two workers on two cores; empty where there is one core.
+    """
 
-hidden = types.ModuleType("hidden_{exercise}")
-exec({source!r}, hidden.__dict__)
-for one in checks_in(vars(hidden)):
-    ours = Subject.here({name}, {subject})
-    theirs = Subject.here({name}, hidden.REFERENCE)
-    outcome = run_check(one, ours, None if one.public else theirs, 1)
-    assert outcome.passed, (one.claim, outcome.seen, outcome.look)
-"""
-
-# The learner's own code, alone: what no grader can save.
-LEARNER_ALONE = """
-import json, sys, time
-sys.path.insert(0, sys.argv[2])
-import torch
-torch.set_num_threads(1)
-import course_lib.checks, jaxtyping, einops
-cells = json.load(open(sys.argv[1]))
-names = {"__name__": "__main__"}
-before = time.process_time()
-for source in cells:
-    exec(compile(source, "cell", "exec"), names)
-print(time.process_time() - before)
-"""
+    more: dict[str, list[Cost]] = field(default_factory=lambda: {"ours": [], "nbgrader": [], "otter": []})
+    alone: dict[str, list[Cost]] = field(default_factory=lambda: {"ours": [], "nbgrader": [], "otter": []})
+    two: list[Cost] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Seconds of a command: by the clock, and of every processor it used."""
+def run(
+    layout: Layout,
+    week: Week,
+    submissions: int,
+    console: Console,
+    bars: Bars,
+    say: Callable[[str], None] = lambda line: None,
+    class_size: int = 0,
+) -> dict[str, Any]:
+    """Measure every side, print the table, write build/bench/grading.json; returns what it holds.
 
-    wall_s: float
-    cpu_s: float
-
-
-def run(layout: Layout, week: Week, submissions: int, console: Console, bars: Bars) -> dict[str, Any]:
-    """Measure both sides, print the table, write build/bench/grading.json; returns what it holds."""
+    Args:
+        submissions: how many more ours and nbgrader's grade in the larger run of a round.
+        class_size: submissions over which memory is watched; 0 leaves it out, and memory_growth is null.
+        say: gets a sentence on what takes long, or is left out.
+    """
     home = layout.bench / "grading"
     shutil.rmtree(home, ignore_errors=True)
-    ours, theirs = _Ours(layout, week, home / "course"), _Stock(layout, week, home / "nbgrader")
-    slopes: dict[str, list[Cost]] = {"ours": [], "nbgrader": []}
-    once: dict[str, list[Cost]] = {"ours": [], "nbgrader": []}
-    sides: tuple[tuple[str, _Ours | _Stock], ...] = (("ours", ours), ("nbgrader", theirs))
+    packages = install_otter(layout, say)
+    ours, theirs = Ours(layout, week, home / "course"), Stock(layout, week, home / "nbgrader")
+    otter = Otter(layout, week, home / "otter", packages) if packages is not None else None
+    found = Measured()
     with bars() as progress:
         for number in range(ROUNDS):
-            for name, side in sides:
-                few = side.grade(1, f"{number}-few")
-                many = side.grade(1 + submissions, f"{number}-many")
-                once[name].append(few)
-                slopes[name].append(
-                    Cost((many.wall_s - few.wall_s) / submissions, (many.cpu_s - few.cpu_s) / submissions)
-                )
-                progress("measured", 2 * number + (name == "nbgrader") + 1, 2 * ROUNDS)
-    learner = ours.learner_alone()
-    found = _summary(submissions, slopes, once, learner)
+            _round(number, submissions, ours, theirs, otter, found)
+            progress("measured", number + 1, ROUNDS)
+    say("looking at kernels")
+    inside = {
+        "pss_mb_per_kernel": bench_kernels.pss_mb_per_kernel(layout, week),
+        "isolation": bench_kernels.isolation_ms(layout, week),
+    }
+    if class_size:
+        say(f"grading a class of {class_size}, to see whether memory grows")
+    inside["memory_growth"] = bench_kernels.memory_growth(ours, class_size) if class_size else None
+    table = summary(submissions, found, ours.learner_alone(), ours.release.wall_s, inside, class_size)
     layout.bench.mkdir(parents=True, exist_ok=True)
-    (layout.bench / "grading.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    _show(console, week, found)
+    (layout.bench / "grading.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    show(console, week, table)
     shutil.rmtree(home, ignore_errors=True)
-    return found
+    return table
 
 
-def _summary(
+def _round(
+    number: int, submissions: int, ours: Ours, theirs: Stock, otter: Otter | None, found: Measured
+) -> None:
+    """Each side once, on one core; then ours on two."""
+    core, *others = cores_here()
+    alone = ours.grade(1, f"{number}-one", [core])
+    found.alone["ours"].append(alone)
+    # From so many on, a class is graded with a warm parent: what one costs before that is another question.
+    few = ours.grade(WARM_FROM, f"{number}-few", [core])
+    many = ours.grade(WARM_FROM + submissions, f"{number}-many", [core])
+    found.more["ours"].append(many.each(few, submissions))
+
+    one = theirs.grade(1, f"{number}-one", [core])
+    found.alone["nbgrader"].append(one)
+    many = theirs.grade(1 + submissions, f"{number}-many", [core])
+    found.more["nbgrader"].append(many.each(one, submissions))
+
+    for again in range(OTTERS if otter is not None else 0):
+        assert otter is not None
+        cost = otter.grade(f"{number}-{again}", [core])
+        found.alone["otter"].append(cost)
+        found.more["otter"].append(cost)
+
+    if others:
+        both = [core, others[0]]
+        few = ours.grade(2 * WARM_FROM, f"{number}-few-two", both, workers=2)
+        many = ours.grade(2 * WARM_FROM + submissions, f"{number}-many-two", both, workers=2)
+        found.two.append(many.each(few, submissions))
+
+
+def summary(
     submissions: int,
-    slopes: Mapping[str, list[Cost]],
-    once: Mapping[str, list[Cost]],
+    found: Measured,
     learner: float,
+    release_s: float,
+    inside: Mapping[str, Any],
+    class_size: int,
 ) -> dict[str, Any]:
-    def median(costs: list[Cost]) -> dict[str, float]:
-        return {
-            "wall_s": round(statistics.median(cost.wall_s for cost in costs), 3),
-            "cpu_s": round(statistics.median(cost.cpu_s for cost in costs), 3),
-        }
+    """What the file holds: medians over the rounds, and what they are to each other."""
+    ours, theirs, otter = (_median(found.more[side]) for side in ("ours", "nbgrader", "otter"))
+    alone = {side: _median(costs) for side, costs in found.alone.items()}
+    two = _median(found.two)
+    assert ours is not None
 
-    ours, theirs = median(slopes["ours"]), median(slopes["nbgrader"])
+    def ratio(other: Mapping[str, float] | None, key: str) -> float | None:
+        return round(other[key] / ours[key], 2) if other is not None else None
+
+    def rounded(number: float | None, digits: int) -> float | None:
+        return None if number is None else round(number, digits)
+
+    isolation = inside["isolation"]
     return {
         "submissions": submissions,
         "rounds": ROUNDS,
-        "ours": ours,
-        "nbgrader": theirs,
-        "ratio_wall": round(theirs["wall_s"] / ours["wall_s"], 2),
-        "ratio_cpu": round(theirs["cpu_s"] / ours["cpu_s"], 2),
+        "otter_submissions": len(found.more["otter"]),
+        "ours": _shown(ours),
+        "nbgrader": _shown(theirs),
+        "otter": _shown(otter),
+        "ratio_wall": ratio(theirs, "wall_s"),
+        "ratio_cpu": ratio(theirs, "cpu_s"),
+        "ratio_wall_otter": ratio(otter, "wall_s"),
+        "ratio_cpu_otter": ratio(otter, "cpu_s"),
         "learner_cpu_s": round(learner, 3),
         "overhead_cpu_s": round(ours["cpu_s"] - learner, 3),
-        "one_submission": {name: median(costs) for name, costs in once.items()},
+        "one_submission": {side: _shown(costs) for side, costs in alone.items()},
+        "cold_s": {
+            side: None if costs is None else round(costs["wall_s"], 3) for side, costs in alone.items()
+        },
+        "release_s": round(release_s, 3),
+        "scaling_two_cores": None if two is None else round(ours["wall_s"] / two["wall_s"], 2),
+        "pss_mb_per_kernel": rounded(inside["pss_mb_per_kernel"], 1),
+        "isolation_ms": round(isolation["boxed"] - isolation["plain"], 1),
+        "kernel_ready_ms": {kind: round(took, 1) for kind, took in isolation.items()},
+        "memory_growth": rounded(inside["memory_growth"], 4),
+        "class": class_size,
     }
 
 
-def _show(console: Console, week: Week, found: Mapping[str, Any]) -> None:
+def _median(costs: Sequence[Cost]) -> dict[str, float] | None:
+    if not costs:
+        return None
+    return {
+        "wall_s": statistics.median(cost.wall_s for cost in costs),
+        "cpu_s": statistics.median(cost.cpu_s for cost in costs),
+    }
+
+
+def _shown(costs: Mapping[str, float] | None) -> dict[str, float] | None:
+    return None if costs is None else {key: round(value, 3) for key, value in costs.items()}
+
+
+def show(console: Console, week: Week, found: Mapping[str, Any]) -> None:
+    """Print the table for people."""
     table = Table(
         box=None, pad_edge=False, title=f"Grading {week.id}", title_justify="left", title_style="bold"
     )
-    for name in ("", "course grade", "nbgrader autograde", "ratio"):
+    for name in ("", "course grade", "nbgrader autograde", "ratio", "otter run", "ratio"):
         table.add_column(name, justify="right" if name else "left")
+
+    def number(value: float | None, form: str) -> str:
+        return "–" if value is None else format(value, form)
+
+    def seconds(costs: Mapping[str, float] | None, key: str) -> str:
+        return "–" if costs is None else f"{costs[key]:.2f} s"
+
     for key, label in (("wall", "one more submission, by the clock"), ("cpu", "one more submission, CPU")):
-        ours, theirs = found["ours"][f"{key}_s"], found["nbgrader"][f"{key}_s"]
-        table.add_row(label, f"{ours:.2f} s", f"{theirs:.2f} s", f"{found[f'ratio_{key}']:.2f}")
-    alone = found["one_submission"]
-    ours, theirs = alone["ours"]["wall_s"], alone["nbgrader"]["wall_s"]
+        sides = [seconds(found[side], f"{key}_s") for side in ("ours", "nbgrader", "otter")]
+        table.add_row(
+            *(label, sides[0], sides[1], number(found[f"ratio_{key}"], ".1f")),
+            *(sides[2], number(found[f"ratio_{key}_otter"], ".1f")),
+        )
+    cold = found["cold_s"]
+    ratios = [None if cold[side] is None else cold[side] / cold["ours"] for side in ("nbgrader", "otter")]
     table.add_row(
-        "the first one, start-up included", f"{ours:.1f} s", f"{theirs:.1f} s", f"{theirs / ours:.2f}"
+        *("one submission alone, start-up included", f"{cold['ours']:.1f} s"),
+        *(f"{cold['nbgrader']:.1f} s", number(ratios[0], ".1f")),
+        *("–" if cold["otter"] is None else f"{cold['otter']:.1f} s", number(ratios[1], ".1f")),
     )
     console.print(table)
+    ready = found["kernel_ready_ms"]
+    grown = found["memory_growth"]
+    for label, value in (
+        ("two workers on two cores", f"{number(found['scaling_two_cores'], '.2f')} times one on one"),
+        ("one kernel more", f"{number(found['pss_mb_per_kernel'], '.0f')} MB of memory (PSS)"),
+        (
+            "isolation",
+            f"{found['isolation_ms']:.0f} ms a kernel: {ready['boxed']:.0f} ms until it answers, "
+            f"{ready['plain']:.0f} ms without a box",
+        ),
+        (
+            "memory of grader and workers",
+            "not looked at"
+            if grown is None
+            else f"{grown:+.1%} from the {bench_kernels.AFTER}th of {found['class']} submissions to the last",
+        ),
+        ("the week's release, once", f"{found['release_s']:.1f} s"),
+    ):
+        console.print(f"{label}: {value}")
     console.print(
-        f"medians of {found['rounds']} rounds, 1 and {found['submissions'] + 1} submissions, one worker; "
-        f"the learner's "
-        f"own code takes {found['learner_cpu_s']:.2f} s of CPU, ours adds {found['overhead_cpu_s']:.2f} s"
+        f"medians of {found['rounds']} rounds of {found['submissions']} submissions more, one worker on one "
+        f"core ({found['otter_submissions']} by otter); the learner's own code takes "
+        f"{found['learner_cpu_s']:.2f} s of CPU, ours adds {found['overhead_cpu_s']:.2f} s"
     )
-
-
-# -- the two sides ---------------------------------------------------------------------------------------
-
-
-def _measured(command: list[str], place: Path, environment: Mapping[str, str]) -> Cost:
-    started = time.monotonic()
-    with _Meter() as meter, tempfile.TemporaryFile("w+") as said:
-        done = subprocess.run(
-            command,
-            cwd=place,
-            env={**os.environ, **environment},
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-            check=False,
-        )
-        wall = time.monotonic() - started
-        said.seek(0)
-        last = (said.read().strip().splitlines() or ["no message"])[-1]
-    if done.returncode != 0:
-        raise CourseBroken(f"the benchmark's `{' '.join(command[-6:])}` ended with {done.returncode}: {last}")
-    return Cost(wall, meter.cpu_s)
-
-
-class _Meter:
-    """CPU seconds of every process below this one, looked at every 20 ms.
-
-    The system's own count is of no use here: a sandbox is ended by killing it, and the time of what ran
-    inside is then added to nobody's. What a process does in its last 20 ms is not seen, on either side.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[int, int], int] = {}
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    @property
-    def cpu_s(self) -> float:
-        return sum(self._seen.values()) / os.sysconf("SC_CLK_TCK")
-
-    def __enter__(self) -> "_Meter":
-        # Orphans become children of this process, and stay in sight.
-        if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-            raise CourseBroken("this system does not let the benchmark count its grandchildren's CPU time.")
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-
-    def _watch(self) -> None:
-        while not self._over.wait(LOOK_S):
-            for pid in descendants(os.getpid()):
-                with contextlib.suppress(OSError, ValueError):
-                    # After the name in brackets: fields 14 and 15 are ticks in user and system, 22 the start.
-                    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                    self._seen[pid, int(fields[19])] = int(fields[11]) + int(fields[12])
-
-
-def _own(notebook: dict[str, Any], number: int) -> dict[str, Any]:
-    """A copy that differs from every other, so that no verdict can be found in a store."""
-    found = copy.deepcopy(notebook)
-    text = f"# learner number {number}"
-    found["cells"].append(
-        {
-            "cell_type": "code",
-            "id": "mine",
-            "metadata": {},
-            "source": text,
-            "outputs": [],
-            "execution_count": None,
-        }
-    )
-    return found
-
-
-class _Ours:
-    """`course grade` on an inbox, in a place of its own each time."""
-
-    def __init__(self, layout: Layout, week: Week, home: Path) -> None:
-        self.layout, self.week, self.home = layout, week, home
-        self.notebook = release.solved(week)
-
-    def grade(self, count: int, name: str) -> Cost:
-        place = self.home / name
-        inbox = place / "inbox"
-        inbox.mkdir(parents=True)
-        for number in range(count):
-            text = json.dumps(_own(self.notebook, number))
-            (inbox / f"learner{number:03d}.ipynb").write_text(text, encoding="utf-8")
-        command = [sys.executable, "-m", "grading", "--scratch", str(place), "grade", str(inbox)]
-        command += ["--week", self.week.id, "--workers", "1"]
-        return _measured(command, self.layout.root, {})
-
-    def learner_alone(self) -> float:
-        """CPU seconds of the cells that grading runs, in a process that has imported everything."""
-        cells = [
-            cell["source"]
-            for cell in self.notebook["cells"]
-            if cell["cell_type"] == "code" and "experiment" not in cell["metadata"]
-        ]
-        path = self.home / "cells.json"
-        path.write_text(json.dumps(cells), encoding="utf-8")
-        edition = editions.ensure(self.layout, self.week)
-        times = []
-        for _ in range(ROUNDS):
-            done = subprocess.run(
-                [sys.executable, "-c", LEARNER_ALONE, str(path), str(edition)],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            times.append(float(done.stdout.splitlines()[-1]))
-        return statistics.median(times)
-
-
-class _Stock:
-    """`nbgrader autograde` as it comes, on a course of its own."""
-
-    def __init__(self, layout: Layout, week: Week, home: Path) -> None:
-        self.layout, self.week, self.home = layout, week, home
-        self.path = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
-        lib = home / "lib"
-        shutil.copytree(layout.course_lib, lib / "course_lib", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copyfile(week.folder / "checks.py", lib / "course_lib" / "checks.py")
-        self.path |= {"PYTHONPATH": str(lib)}
-        self.notebook = self._with_tests()
-        source = home / "source" / week.id
-        source.mkdir(parents=True)
-        (source / f"{week.id}.ipynb").write_text(json.dumps(self.notebook), encoding="utf-8")
-        (home / "nbgrader_config.py").write_text(
-            'c = get_config()\nc.CourseDirectory.course_id = "stock"\nc.ExecutePreprocessor.timeout = 120\n'
-        )
-        _measured(self._command("generate_assignment"), home, self.path)
-
-    def grade(self, count: int, name: str) -> Cost:
-        submitted, autograded = f"submitted-{name}", f"autograded-{name}"
-        for number in range(count):
-            place = self.home / submitted / f"learner{number:03d}" / self.week.id
-            place.mkdir(parents=True)
-            text = json.dumps(_own(self.notebook, number))
-            (place / f"{self.week.id}.ipynb").write_text(text, encoding="utf-8")
-        options = [
-            f"--CourseDirectory.{step}_directory={folder}"
-            for step, folder in (("submitted", submitted), ("autograded", autograded))
-        ]
-        return _measured([*self._command("autograde"), *options], self.home, self.path)
-
-    def _command(self, verb: str) -> list[str]:
-        return [sys.executable, "-m", "nbgrader", verb, self.week.id]
-
-    def _with_tests(self) -> dict[str, Any]:
-        notebook = release.solved(self.week)
-        subjects = {one.id: one.subject for one in self.week.exercises}
-        cells = []
-        for cell in notebook["cells"]:
-            name = cell["metadata"].get("check")
-            if name is not None:
-                hidden = (self.week.folder / "hidden" / f"{name}.py").read_text(encoding="utf-8")
-                cell["source"] = TESTS_INSIDE.format(
-                    exercise=name, subject=subjects[name], name=repr(subjects[name]), source=hidden
-                )
-            if "experiment" not in cell["metadata"]:
-                cells.append(cell)
-        return {**notebook, "cells": cells}

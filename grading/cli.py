@@ -363,11 +363,19 @@ def demo(
 
 @app.command()
 def bench(
-    submissions: Annotated[int, typer.Option(min=2, max=500, help="Submissions on each side.")] = 6,
+    submissions: Annotated[
+        int, typer.Option(min=2, max=500, help="Submissions a round, by our grading and by nbgrader's.")
+    ] = 24,
     only: Annotated[str, typer.Option(help="grading, bridges, or both.")] = "both",
     week: WeekName = "02",
+    class_size: Annotated[
+        int,
+        typer.Option(
+            "--class", min=0, help="Submissions over which memory is watched, such as 1000; 0 leaves it out."
+        ),
+    ] = 150,
 ) -> None:
-    """Tables: our grading beside nbgrader's own, and the bridges beside each other."""
+    """Tables: our grading beside nbgrader's and otter's, and the bridges beside each other."""
     if only not in ("grading", "bridges", "both"):
         raise UsageError(f"--only {only} means nothing; it is grading, bridges, or both.")
     layout = _layout()
@@ -375,7 +383,12 @@ def bench(
     if only != "bridges":
         from grading import bench as benches
 
-        benches.run(layout, one, submissions, out, _bars)
+        if 0 < class_size < benches.CLASS_LEAST:
+            raise UsageError(
+                f"--class {class_size} is too small to see memory grow; it is 0, which leaves that out, or "
+                f"{benches.CLASS_LEAST} and more, such as 1000."
+            )
+        benches.run(layout, one, submissions, out, _bars, _say, class_size)
     if only != "grading":
         from grading import bench_bridges
 

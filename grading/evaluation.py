@@ -330,12 +330,15 @@ def evaluate_many(
         # Every worker has a parent of its own, which has to be paid for by what it forks.
         job["warm"] = len(jobs) >= WARM_FROM * min(workers, len(jobs))
 
+    def keep(submission: str, answer: dict[str, Any]) -> None:
+        # Not by whoever reads the answers: while they record one, the next may be there already.
+        if "verdict" in answer:
+            store.put(Verdict.from_json(answer["verdict"]))
+
     patience_s = 2 * week.limits.submission_s + 120
-    with Pool(min(workers, len(jobs)), patience_s) as pool:
+    with Pool(min(workers, len(jobs)), patience_s, keep) as pool:
         for submission, answer in pool.run(jobs):
             verdict = Verdict.from_json(answer["verdict"]) if "verdict" in answer else None
-            if verdict is not None:
-                store.put(verdict)
             for number, place in enumerate(waiting[submission]):
                 seconds = float(answer.get("seconds", 0.0)) if number == 0 else 0.0
                 finish(place, Done(items[place], verdict, answer.get("problem"), number > 0, seconds))

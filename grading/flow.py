@@ -5,6 +5,7 @@ Every step reads what the step before it left, and leaves its own; stopped anywh
 from there.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -114,8 +115,9 @@ def grade(
         if weaker:
             say(weaker)
         try:
-            _evaluate(layout, week, found, graded, workers, rung, again, progress)
-            _record(layout, week, graded, again, progress)
+            with _Recording(layout, week, len(found), again, progress) as recording:
+                _evaluate(layout, week, found, graded, workers, rung, again, progress, recording.take)
+            _record(graded, recording)
             _answer(layout, week, graded, progress)
         except KeyboardInterrupt:
             done = sum(one.verdict is not None for one in graded.values())
@@ -163,12 +165,14 @@ def _evaluate(
     sandbox: str,
     again: bool,
     progress: Progress,
+    take: Callable[[str, Verdict | None], None],
 ) -> None:
     def keep(done: evaluation.Done) -> None:
         graded[done.item.name] = Graded(
             done.item.name, done.verdict, done.stored, done.seconds, problem=done.problem or ""
         )
         progress("judged", len(graded), len(found))
+        take(done.item.name, done.verdict)
 
     progress("judged", 0, len(found))
     evaluation.evaluate_many(
@@ -184,20 +188,51 @@ def _evaluate(
     )
 
 
-def _record(layout: Layout, week: Week, graded: dict[str, Graded], again: bool, progress: Progress) -> None:
-    release.register(layout, week)
-    given = {student: one.verdict for student, one in graded.items() if one.verdict is not None}
-    count = 0
+class _Recording:
+    """Records verdicts as they come, while the workers judge the next ones.
 
-    def keep(done: record.Recorded) -> None:
-        nonlocal count
-        count += 1
-        progress("recorded", count, len(given))
-        one = graded[done.student]
-        graded[done.student] = replace(one, recorded=not done.problem, problem=done.problem)
+    A gradebook that fails ends no judging: verdicts are stored as before, and what went wrong is said after
+    the last of them.
+    """
 
-    progress("recorded", 0, len(given))
-    record.record(layout, week, given, keep, again)
+    def __init__(self, layout: Layout, week: Week, count: int, again: bool, progress: Progress) -> None:
+        self.layout, self.week, self.count, self.again, self.progress = layout, week, count, again, progress
+        self.done: dict[str, record.Recorded] = {}
+        self.problem: Exception | None = None
+        self._one: Callable[[str, Verdict], record.Recorded] | None = None
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> "_Recording":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def take(self, student: str, verdict: Verdict | None) -> None:
+        """One more is judged; without a verdict there is nothing to record."""
+        if verdict is None:
+            self.count -= 1
+            return
+        if self.problem is not None:
+            return
+        try:
+            if self._one is None:
+                # Late, so that a gradebook that cannot be opened stands in nobody's way to a verdict.
+                release.register(self.layout, self.week)
+                one = record.recorder(self.layout, self.week, self.again)
+                self._one = self._open.enter_context(one)
+            self.done[student] = self._one(student, verdict)
+        except Exception as problem:
+            self.problem = problem
+        else:
+            self.progress("recorded", len(self.done), self.count)
+
+
+def _record(graded: dict[str, Graded], recording: _Recording) -> None:
+    if recording.problem is not None:
+        raise recording.problem
+    for student, done in recording.done.items():
+        graded[student] = replace(graded[student], recorded=not done.problem, problem=done.problem)
 
 
 def _answer(layout: Layout, week: Week, graded: dict[str, Graded], progress: Progress) -> None:

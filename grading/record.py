@@ -13,11 +13,12 @@ the first result that is a number is the score, and everything else is full mark
 writes one clamped, finite number.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,20 +90,38 @@ def record(
         MachineTrouble: a full disk, or a gradebook that another program holds. It would meet every
             submission, so it is no problem of one: recording ends, and goes on when it is run again.
     """
+    results = []
+    with recorder(layout, week, again) as one:
+        for student, verdict in sorted(verdicts.items()):
+            results.append(one(student, verdict))
+            if on_done is not None:
+                on_done(results[-1])
+    return results
+
+
+@contextlib.contextmanager
+def recorder(layout: Layout, week: Week, again: bool = False) -> Iterator[Callable[[str, Verdict], Recorded]]:
+    """A function that records one student's verdict, for a class whose verdicts come one by one.
+
+    Args:
+        again: record also what is there already.
+
+    Raises:
+        GradingError: the release is missing, or the gradebook cannot be opened.
+        MachineTrouble: as `record`.
+    """
     if not (layout.notebooks / week.id / f"{week.id}.ipynb").is_file():
         raise CourseBroken(f"{week.id} has no release; run `course release --week {week.number:02d}` first.")
     gradebook.programs_on_path()
     held = gradebook.held(layout, week)
-    results = []
-    for student, verdict in sorted(verdicts.items()):
+
+    def one(student: str, verdict: Verdict) -> Recorded:
         if not again and _is_there(layout, week, student, verdict, held.get(student)):
-            done = Recorded(student, verdict.score, changed=False)
-        else:
-            done = _record_one(layout, week, student, verdict)
-        results.append(done)
-        if on_done is not None:
-            on_done(done)
-    return results
+            return Recorded(student, verdict.score, changed=False)
+        return _record_one(layout, week, student, verdict)
+
+    with gradebook.one_engine():
+        yield one
 
 
 # -- one submission through nbgrader ---------------------------------------------------------------------

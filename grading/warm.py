@@ -62,7 +62,11 @@ KERNEL_NEEDS = (
     "IPython.core.completerlib",
     "IPython.extensions.storemagic",
     "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "einops._torch_specific",  # einops imports it when it first meets a tensor
     "encodings.idna",
+    "faulthandler",
 )
 
 _libc = ctypes.CDLL(None, use_errno=True)

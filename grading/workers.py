@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,11 +34,14 @@ class Pool:
     Args:
         n: how many; at least one is started when there is a job.
         patience_s: a worker that has not answered by then is ended; its own limits are well below.
+        keep: (key, answer) called in a thread of the pool as soon as there is an answer, whatever the one who
+            asked for it is doing. What it raises is raised by `run`.
     """
 
-    def __init__(self, n: int, patience_s: float) -> None:
+    def __init__(self, n: int, patience_s: float, keep: Callable[[str, Answer], None] | None = None) -> None:
         self.n = max(1, n)
         self.patience_s = patience_s
+        self._keep = keep
         self._jobs: queue.SimpleQueue[tuple[str, Job]] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[str, Answer]] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
@@ -63,8 +66,11 @@ class Pool:
         for _ in range(len(jobs)):
             while True:
                 with contextlib.suppress(queue.Empty):
-                    yield self._answers.get(timeout=0.2)  # short, so that Ctrl-C is noticed
+                    key, answer = self._answers.get(timeout=0.2)  # short, so that Ctrl-C is noticed
                     break
+            if "raised" in answer:
+                raise answer["raised"]
+            yield key, answer
 
     def _feed(self, worker: "_Worker") -> None:
         while not self._over.is_set():
@@ -83,6 +89,11 @@ class Pool:
                 answer["seconds"] = round(time.monotonic() - started, 3)
                 if "verdict" in answer or self._over.is_set():
                     break
+            if self._keep is not None:
+                try:
+                    self._keep(key, answer)
+                except Exception as problem:
+                    answer = {"raised": problem}
             self._answers.put((key, answer))
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -457,11 +457,84 @@ def test_the_check_that_asks_everything_passes_on_honest_answers() -> None:
     assert run_check(ASKED, here(Affine), here(Affine), 0).passed
 
 
+def sent(check: Any, kind: Any = Affine) -> list[Any]:
+    """The messages of one check, over a subject that answers honestly."""
+    honest = driver.in_process("Affine", kind)
+    messages: list[Any] = []
+    run_check(
+        check,
+        Subject("Affine", lambda request: [messages.append(request), honest(request)][1]),
+        here(Affine),
+        0,
+    )
+    return messages
+
+
+def test_a_pair_is_built_in_one_message_and_forgetting_takes_none() -> None:
+    first = sent(ASKED)[0]
+    assert [one["op"] for one in first["requests"]] == ["build", "load", "mode"]
+    assert first["fresh"]
+    assert not any("fresh" in message for message in sent(ASKED)[1:])
+    assert "forget" not in {message["op"] for message in sent(ASKED)}
+
+
+def test_several_replies_read_as_if_each_had_been_asked_alone() -> None:
+    said: list[Any] = []
+    pair = Subject.here("Affine", Affine, said)
+    ours, _ = build_pair(pair, here(Affine), Draw(0), 3)
+    alone: list[Any] = []
+    other = Subject.here("Affine", Affine, alone)
+    built = other.build(3)
+    load_or_fail(built, {name: torch.zeros_like(p) for name, p in Affine(3).named_parameters()})
+    built.eval()
+    assert same_behaviour(said, alone)
+    assert ours.handle == built.handle
+
+
+class Unfit(Affine):
+    """Takes no weights by the names that are asked for, and says when it is put into another mode."""
+
+    modes: ClassVar[list[bool]] = []
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.other = nn.Linear(2, 2)
+
+    def train(self, mode: bool = True) -> "Unfit":
+        self.modes.append(mode)
+        return self
+
+
+def test_what_comes_after_a_request_that_went_wrong_is_not_done() -> None:
+    said: list[Any] = []
+    Unfit.modes.clear()
+    with pytest.raises(CheckFailure, match="parameters nobody asked for: other"):
+        build_pair(Subject.here("Unfit", Unfit, said), here(Affine), Draw(0), 3)
+    assert Unfit.modes == []
+    assert len(said) == 2
+    said.clear()
+    with pytest.raises(SubjectError, match="TypeError"):
+        build_pair(Subject.here("Unfit", Unfit, said), here(Affine), Draw(0), 3, bias=True)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [None, "yes", {}, [], [{"ok": True}], [{"ok": True, "value": wire.Handle(1)}], [1, 2, 3]],
+    ids=str,
+)
+def test_too_few_replies_or_none_are_unreadable(replies: Any) -> None:
+    subject = Subject("x", lambda request: {"ok": True, "replies": replies})
+    with pytest.raises(SubjectError, match="Unreadable"):
+        subject.build_with({})
+
+
 def test_an_answer_bent_in_any_way_fails_the_check_and_never_the_grader() -> None:
     chance = random.Random(0)
     failed = 0
+    messages = len(sent(ASKED))
     for trial in range(200):
-        honest, at, asked = driver.in_process("Affine", Affine), chance.randrange(1, 16), [0]
+        honest, at, asked = driver.in_process("Affine", Affine), chance.randrange(1, messages + 1), [0]
 
         def ask(request: Any, honest: Any = honest, at: int = at, asked: list[int] = asked) -> Any:
             asked[0] += 1

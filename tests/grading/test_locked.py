@@ -274,15 +274,10 @@ def test_closed_folders_on_the_way_are_named() -> None:
         os.chmod(name, 0o700)
         os.mkdir(f"{name}/python")
         code = (
-            "from grading import sandbox
-"
-            f"real = sandbox.shown
-sandbox.shown = lambda: [*real(), {f'{name}/python'!r}]
-"
-            "from grading.errors import SandboxError
-"
-            "try: sandbox.check('landlock')
-except SandboxError as problem: print(problem)"
+            "from grading import sandbox\n"
+            "from grading.errors import SandboxError\n"
+            f"real = sandbox.shown\nsandbox.shown = lambda: [*real(), {f'{name}/python'!r}]\n"
+            "try: sandbox.check('landlock')\nexcept SandboxError as problem: print(problem)"
         )
         said = there(code, root=True)
     assert f"{name} has the mode 0700, so {name}/python cannot be reached" in said
