@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grading import box, calls, keeper, locked, sandbox
+from grading import box, calls, keeper, locked, machine, sandbox
 from grading.box import Box
 from grading.errors import SandboxError
-from tests.fixtures import no_namespaces, ordinary_user
+from tests.fixtures import no_namespaces
 
 # As root, and as a user without rights; who is not root can only be the second.
 WHO = [True, False] if os.geteuid() == 0 else [False]
@@ -73,6 +73,7 @@ def test_where_namespaces_are_made_the_best_sandbox_is_bubblewrap() -> None:
 
 def test_where_neither_holds_both_reasons_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "broken_promises", lambda rung: [f"{rung} can fly"])
+    monkeypatch.setattr(machine, "closed_to", lambda *_, **__: "")
     sandbox._check.cache_clear()
     with pytest.raises(SandboxError, match=r"bubblewrap can fly.*without namespaces.*landlock can fly"):
         sandbox.check("best")
@@ -156,21 +157,13 @@ def owners(process: psutil.Process) -> tuple[int, ...]:
 @by_everybody
 def test_the_box_ends_with_the_process_that_opened_it(root: bool) -> None:
     code = (
-        no_namespaces.FORBID
-        + BOXED
-        + (
-            f"boxed = start({DAEMON % 1000!r})\n"
-            "assert sandbox.wait_until(lambda: len(boxed.inside()) >= 2, 20)\n"
-            "print(os.stat(f'/proc/{boxed.inside()[0]}').st_uid, boxed.pid, *boxed.inside(), flush=True)\n"
-            "time.sleep(1000)"
-        )
+        BOXED + f"boxed = start({DAEMON % 1000!r})\n"
+        "assert sandbox.wait_until(lambda: len(boxed.inside()) >= 2, 20)\n"
+        "print(os.stat(f'/proc/{boxed.inside()[0]}').st_uid, boxed.pid, *boxed.inside(), flush=True)\n"
+        "time.sleep(1000)"
     )
-    become = () if root else ordinary_user.BECOME
-    opener = subprocess.Popen(
-        [*ordinary_user.world(), *become, sys.executable, "-c", code],
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": ordinary_user.ROOT},
-        stdout=subprocess.PIPE,
-    )
+    line = no_namespaces.command(code, root)
+    opener = subprocess.Popen(line, env=no_namespaces.AROUND, stdout=subprocess.PIPE)
     try:
         assert opener.stdout is not None
         who, *numbers = map(int, opener.stdout.readline().split())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grading import box, launch, machine, sandbox
+from grading import launch, locked, machine, sandbox
 from grading.errors import SandboxError
 from tests.fixtures import ordinary_user
 
@@ -92,7 +92,7 @@ def test_a_folder_that_keeps_the_boxs_user_out_is_named_before_anything_is_run(
     site = tmp_path / "site-packages"
     (site / "torch").mkdir(parents=True)
     for closed in (site, site / "torch"):
-        monkeypatch.setattr(box, "_site_folders", lambda: [str(site)])
+        monkeypatch.setattr(locked, "site_folders", lambda: [str(site)])
         assert machine.closed_to(2_000_001, [site]) == ""
         closed.chmod(0o700)
         sentence = machine.closed_to(2_000_001, [site])

@@ -321,7 +321,7 @@ def test_forks_hold_for_an_ordinary_user_too() -> None:
         "made.close()"
     )
     said = ordinary_user.run(code)
-    assert said.stdout.strip() == "1234 None []", said.stderr
+    assert said.stdout.strip() == f"{ordinary_user.UID} None []", said.stderr
 
 
 def test_a_module_that_is_not_there_does_not_keep_a_parent_from_starting(edition: Path) -> None:

@@ -310,4 +310,4 @@ def test_the_box_holds_for_an_ordinary_user_too() -> None:
         "print(os.geteuid(), box.box_uid(), sandbox.broken_promises('bubblewrap'))"
     )
     said = ordinary_user.run(code)
-    assert said.stdout.strip() == "1234 None []", said.stderr
+    assert said.stdout.strip() == f"{ordinary_user.UID} None []", said.stderr

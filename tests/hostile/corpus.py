@@ -11,7 +11,7 @@ shape.
 import json
 import sys
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.fixtures.blending import (
@@ -91,12 +91,14 @@ class Submission:
     Args:
         score: exactly what grading must give.
         attack: what it tries, or why it only looks odd.
+        without_pools: the score where a box has no shared memory, if that is another.
     """
 
     name: str
     score: float
     attack: str
     content: bytes
+    without_pools: float | None = None
 
 
 def corpus(canary: str = "/nowhere/canary") -> list[Submission]:
@@ -279,7 +281,10 @@ def corpus(canary: str = "/nowhere/canary") -> list[Submission]:
             """
             import os
             found = []
-            if os.path.exists(CANARY): found.append('canary')
+            try:
+                found.append(open(CANARY).read())
+            except OSError:
+                pass
             for folder, folders, names in os.walk('/'):
                 others = ('/proc', '/sys', '/usr', '/box/python', '/box/site-0')
                 folders[:] = [f for f in folders if os.path.join(folder, f) not in others]
@@ -304,7 +309,11 @@ def corpus(canary: str = "/nowhere/canary") -> list[Submission]:
             """
             import gc, os, sys
             text = str(os.environ)
-            for name in os.listdir('/proc'):
+            try:
+                others = os.listdir('/proc')
+            except OSError:
+                others = [*range(1, 400), *range(os.getpid() - 4000, os.getpid() + 40)]
+            for name in others:
                 for part in ('environ', 'cmdline', 'maps', 'mountinfo'):
                     try:
                         text += open(f'/proc/{name}/{part}').read()
@@ -731,6 +740,7 @@ def corpus(canary: str = "/nowhere/canary") -> list[Submission]:
         BLEND,
         f"if worked:\n    {indented(MASKED_MEAN)}",
     )
+    found[-1] = replace(found[-1], without_pools=ONLY_BLEND)
     add(
         "honest_and_loud",
         FULL,

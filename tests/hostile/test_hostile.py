@@ -13,7 +13,7 @@ import pytest
 from grading import box, evaluation, parent, sandbox
 from grading.errors import SubmissionError
 from grading.records import Verdict
-from tests.fixtures import blending, processes
+from tests.fixtures import blending, no_namespaces, processes
 from tests.hostile.canaries import FORM, made
 from tests.hostile.corpus import FULL, Submission, corpus
 
@@ -108,6 +108,16 @@ def test_every_cell_of_the_corpus_is_a_program() -> None:
             except SyntaxError:
                 broken.append((submission.name, source))
     assert broken == [("honest_with_errors", "def broken(:")]
+
+
+def test_the_corpus_is_exact_where_no_namespaces_are_made() -> None:
+    """All of it on the weaker rung, as root if that can be, in a process around which nothing is allowed."""
+    code = "import sys\nsys.argv = ['hostile', '--alone', 'here']\n"
+    code += "from tests.hostile.__main__ import main\nsys.exit(main())"
+    done = no_namespaces.run(code, os.geteuid() == 0, seconds=1500)
+    count = len(corpus())
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert f": {count} notebooks, {count} exact, 0 escapes" in done.stdout
 
 
 @pytest.mark.usefixtures("warm")
