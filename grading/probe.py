@@ -153,8 +153,10 @@ def touch(path: str) -> None:
 
 def shared_memory() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.shmget(0x5EE, 4096, 0o1600) < 0:  # IPC_CREAT
+    made = libc.shmget(0, 4096, 0o1600)  # IPC_PRIVATE, IPC_CREAT
+    if made < 0:
         raise OSError(ctypes.get_errno(), "shmget")
+    libc.shmctl(made, 0, None)  # IPC_RMID: this one is not left
 
 
 def not_alone(facts: dict[str, Any]) -> list[str]:
