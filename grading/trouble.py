@@ -6,6 +6,8 @@ command, run again, goes on from where it was.
 
 import errno
 import os
+import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 
@@ -66,4 +68,13 @@ def _behind(problem: BaseException | None) -> Iterator[BaseException]:
             seen.append(one)
             yield one
             before = None if one.__suppress_context__ else one.__context__
-            todo += [getattr(one, "orig", None), one.__cause__, before]
+            todo += [getattr(one, "orig", None), one.__cause__, before, *_of_a_copied_folder(one)]
+
+
+def _of_a_copied_folder(problem: BaseException) -> Iterator[OSError]:
+    """shutil.copytree keeps what happened to each file as three texts: from, to, and why."""
+    if isinstance(problem, shutil.Error) and problem.args and isinstance(problem.args[0], list):
+        for _, target, why in (one for one in problem.args[0] if isinstance(one, tuple) and len(one) == 3):
+            number = re.match(r"\[Errno (\d+)\]", str(why))
+            if number:
+                yield OSError(int(number[1]), os.strerror(int(number[1])), str(target))

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -247,6 +248,23 @@ def test_trouble_is_found_behind_what_it_became() -> None:
         True,
     )  # raise … from None
     assert trouble.of(said_already) is None
+
+
+def test_a_folder_that_did_not_fit_is_trouble_too(tmp_path: Path) -> None:
+    """A soak found it: copytree tells no number, and a full disk was called a fault of the course."""
+    (tmp_path / "from").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "from" / name).write_text("words")
+
+    def full(source: str, target: str) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+
+    with pytest.raises(shutil.Error) as caught:
+        shutil.copytree(tmp_path / "from", tmp_path / "to", copy_function=full)
+    found = trouble.of(caught.value)
+    assert str(found).startswith(f"{tmp_path}/to/")
+    assert "No space left on device; make room there" in str(found)
+    assert trouble.of(shutil.Error("something else")) is None
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EMFILE])
