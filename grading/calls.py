@@ -146,16 +146,21 @@ def program(alone: bool = False, same_user: bool = False) -> str | None:
     for request in (TIOCSTI, TIOCLINUX):
         rule(denied, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, 0xFFFFFFFF, request))
     left = {AF_UNIX, AF_NETLINK} if alone else set(range(LAST_FAMILY + 1)) - set(FAMILIES.values())
+
+    def of_family(number: int) -> object:
+        # The kernel looks at 32 bits of it, and a program compares 64: what stands in the others is let be.
+        return seccomp.Arg(0, seccomp.MASKED_EQ, 0xFFFFFFFF, number)
+
     for family in set(range(LAST_FAMILY + 1)) - left:
-        rule(denied, "socket", seccomp.Arg(0, seccomp.EQ, family))
+        rule(denied, "socket", of_family(family))
     if alone:
         rule(denied, "socket", seccomp.Arg(0, seccomp.GT, LAST_FAMILY))
-        kernel = (seccomp.Arg(0, seccomp.EQ, AF_NETLINK), seccomp.Arg(2, seccomp.NE, NETLINK_ROUTE))
+        kernel = (of_family(AF_NETLINK), seccomp.Arg(2, seccomp.NE, NETLINK_ROUTE))
         rule(denied, "socket", *kernel)
         # A socket of datagrams takes an address with each one, and needs no connection.
         letters = seccomp.Arg(1, seccomp.MASKED_EQ, KIND_OF_SOCKET, SOCK_DGRAM)
         for name in ("socket", "socketpair"):
-            rule(denied, name, seccomp.Arg(0, seccomp.EQ, AF_UNIX), letters)
+            rule(denied, name, of_family(AF_UNIX), letters)
     if same_user:
         theirs = seccomp.Arg(0, seccomp.NE, 0)
         for name in ONLY_ONES_OWN:

@@ -178,14 +178,17 @@ def _home(layout: Layout) -> Finding:
 
 def _sandbox(layout: Layout) -> Finding:
     try:
-        rung = sandbox.check()
+        rung = sandbox.check(sandbox.BEST)
     except GradingError as problem:
         return Finding(False, f"sandbox: {problem}", "", "grade")
+    weaker = sandbox.why_weaker(sandbox.BEST, rung)
+    if weaker:
+        return Finding(True, f"sandbox: {weaker}")
     who = "as root, so kernels run as another user" if os.geteuid() == 0 else "as you, without privileges"
     inside = machine.container()
     where = f", in {inside}" if inside else ""
-    lock = "" if rung != "bubblewrap" else f", Landlock {launch.landlock_version()} and seccomp"
-    return Finding(True, f"sandbox: {rung}{lock}, self-test passed, {who}{where}")
+    second = f", Landlock {launch.landlock_version()} and seccomp"
+    return Finding(True, f"sandbox: {rung}{second}, self-test passed, {who}{where}")
 
 
 def _warm(layout: Layout) -> Finding:
@@ -193,7 +196,7 @@ def _warm(layout: Layout) -> Finding:
     with tempfile.TemporaryDirectory() as edition:
         os.chmod(edition, 0o755)
         try:
-            why = parent.why_cold(sandbox.check(), Path(edition), ())
+            why = parent.why_cold(sandbox.check(sandbox.BEST), Path(edition), ())
         except GradingError:
             return Finding(True, "warm parent: not tried, for want of a sandbox")
         finally:

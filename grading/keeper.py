@@ -102,9 +102,7 @@ def end_all(uid: int | None) -> None:
                 os.setresuid(uid, uid, uid)
                 os.kill(-1, signal.SIGKILL)  # everything that this user may signal; not the one that asks
             os._exit(0)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(killer, 0)
-        return
+        return  # not waited for: it is that user now, and could be stopped; then the next one ends it, too
     stopped: set[int] = set()
     while found := set(below(os.getpid())) - stopped:
         for pid in found:

@@ -100,6 +100,22 @@ def test_every_forbidden_call_fails_in_a_box_and_says_it_may_not(share: Path) ->
     assert json.loads(said) == {name: [-1, "EPERM"] for name in here}
 
 
+@pytest.mark.parametrize("upper", [0, 1 << 32, 5 << 40], ids=hex)
+def test_no_socket_opens_by_bits_that_the_kernel_does_not_look_at(share: Path, upper: int) -> None:
+    """A family is an int: the kernel drops the upper half of what it is given, and a filter must, too."""
+    number = 41 if os.uname().machine == "x86_64" else 198
+    source = (
+        "import ctypes, errno, json\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "libc.syscall.argtypes = [ctypes.c_long] * 4\n"
+        f"for family in {[*calls.FAMILIES.values()]}:\n"
+        f"    opened = libc.syscall({number}, {upper} | family, 1, 0)\n"
+        "    print(opened, errno.errorcode[ctypes.get_errno()])\n"
+    )
+    said, _ = run(share, source)
+    assert said.splitlines() == ["-1 EPERM"] * len(calls.FAMILIES)
+
+
 @pytest.mark.parametrize("bit", [1 << n for n in range(32) if calls.NAMESPACES >> n & 1], ids=hex)
 def test_no_child_gets_a_namespace_of_its_own_and_a_plain_one_starts(share: Path, bit: int) -> None:
     source = (
