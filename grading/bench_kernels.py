@@ -12,7 +12,6 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 from grading import box as boxes
 from grading import editions, parent, release
 from grading.bench_sides import Ours, cores_here, course
-from grading.box import Box, environment, new_share
+from grading.box import Box, environment
 from grading.errors import CourseBroken
 from grading.kernel import Kernel
 from grading.layout import Layout
@@ -81,28 +80,10 @@ class PlainParent(WarmParent):
     notebook only.
     """
 
-    def __init__(self, edition: Path, imports: Sequence[str]) -> None:
-        self.rung = PLAIN
-        self.edition = edition
-        self.share = new_share()
-        self.missing: list[str] = []
-        self._errors = tempfile.TemporaryFile()
-        self.forks = 0
-        self._folders = 0
-        self._ready = False
-        self._control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def _command(self, descriptor: int, imports: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         program = PLAIN_PARENT.format(repository=str(Path(__file__).parent.parent))
-        with inside:
-            self._process = subprocess.Popen(
-                [sys.executable, "-s", "-P", "-c", program, str(inside.fileno()), json.dumps(list(imports))],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                env=environment(Box(self.share, edition), PLAIN),
-                cwd=self.share,
-                start_new_session=True,
-                pass_fds=(inside.fileno(),),
-            )
+        line = [sys.executable, "-s", "-P", "-c", program, str(descriptor), json.dumps(list(imports))]
+        return line, environment(Box(self.share, self.edition), PLAIN)
 
     def new_folder(self) -> Path:
         folder = super().new_folder()
@@ -152,7 +133,7 @@ def isolation_ms(layout: Layout, week: Week) -> dict[str, float]:
     times: dict[str, list[float]] = {RUNG: [], PLAIN: []}
     try:
         warm_parent(RUNG, edition, week.imports)
-        plain = PlainParent(edition, week.imports)
+        plain = PlainParent(PLAIN, edition, week.imports)
         # Where `warm_parent` finds it, and never starts one: there is no rung by that name that forks.
         parent._running[PLAIN, edition, tuple(week.imports)] = plain
         for number in range(STARTS + 1):

@@ -11,7 +11,6 @@ import os
 import platform
 import shutil
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -221,7 +220,7 @@ def paths(box: Box) -> dict[str, list[str]]:
     The mounts say nearly the same. That is the point: two locks that have nothing in common.
     """
     return {
-        "run": ["/usr/lib", "/usr/lib64", "/lib", "/lib64", INSIDE],
+        "run": [*locked.SYSTEM_LIBRARIES, INSIDE],
         "read": ["/etc/ld.so.cache", "/sys/devices/system/cpu", "/proc"],
         "use": ["/dev"],
         "write": ["/tmp", "/dev/shm", HOME, str(box.share)],
@@ -260,7 +259,7 @@ def _files(box: Box, with_setpriv: bool = False, with_warm: bool = False) -> lis
     """The allow-list. Later arguments are laid over earlier ones."""
     binds: list[tuple[str, str]] = []
     links: list[str] = []
-    for folder in ("/usr/lib", "/usr/lib64", "/lib", "/lib64"):
+    for folder in locked.SYSTEM_LIBRARIES:
         if os.path.islink(folder):
             links += ["--symlink", os.readlink(folder), folder]
         elif os.path.isdir(folder):
@@ -270,7 +269,7 @@ def _files(box: Box, with_setpriv: bool = False, with_warm: bool = False) -> lis
     ]
     if with_setpriv:
         binds.append((_tool("setpriv"), _tool("setpriv")))
-    binds += _interpreter()
+    binds += [(source, f"{INSIDE}/python/{place}") for source, place in locked.interpreter()]
     binds += [(folder, f"{INSIDE}/site-{n}") for n, folder in enumerate(locked.site_folders())]
     if box.edition is not None:
         binds.append((str(box.edition.resolve()), f"{INSIDE}/edition"))
@@ -303,28 +302,10 @@ def _files(box: Box, with_setpriv: bool = False, with_warm: bool = False) -> lis
     return line
 
 
-@functools.cache
-def _interpreter() -> list[tuple[str, str]]:
-    """What of this interpreter a box needs: the program, its library and its standard library."""
-    there = f"{INSIDE}/python"
-    version = f"python{sysconfig.get_python_version()}"
-    binds = [(os.path.realpath(sys.executable), f"{there}/bin/python3")]
-    if sys.base_prefix in ("/usr", "/usr/local"):
-        binds.append((sysconfig.get_path("stdlib"), f"{there}/lib/{version}"))
-        library = str(sysconfig.get_config_var("INSTSONAME") or "")
-        full = os.path.join(str(sysconfig.get_config_var("LIBDIR")), library)
-        if ".so" in library and os.path.isfile(full):
-            binds.append((full, f"{there}/lib/{library}"))
-    else:
-        # pyenv, uv, conda: other libraries that extension modules need lie beside the standard library.
-        binds.append((f"{sys.base_prefix}/lib", f"{there}/lib"))
-    return binds
-
-
 def shown(edition: Path | None = None) -> list[str]:
     """What of this machine a box shows: the interpreter, the packages, an edition."""
     return [
-        *(source for source, _ in _interpreter()),
+        *(source for source, _ in locked.interpreter()),
         *locked.site_folders(),
         *([str(edition)] if edition else []),
     ]

@@ -10,6 +10,7 @@ which takes version 6 (Linux 6.12); and pools of processes do not work, because 
 /dev/shm, is shared and nobody could tell afterwards what was whose.
 """
 
+import functools
 import json
 import os
 import sys
@@ -67,7 +68,7 @@ def paths(writable: Sequence[Path], edition: Path | None, hidden: Sequence[str])
     """
     run: list[str] = []
     listed: list[str] = []
-    for tree in dict.fromkeys([*SYSTEM_LIBRARIES, *_interpreter(), *site_folders()]):
+    for tree in dict.fromkeys([*SYSTEM_LIBRARIES, *(source for source, _ in interpreter()), *site_folders()]):
         for path, whole in _without(tree, hidden):
             (run if whole else listed).append(path)
     if edition is not None:
@@ -98,6 +99,22 @@ def site_folders() -> list[str]:
     """Where third-party packages are installed for this interpreter."""
     folders = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages") and os.path.isdir(p)]
     return list(dict.fromkeys(os.path.realpath(folder) for folder in folders))
+
+
+@functools.cache
+def interpreter() -> list[tuple[str, str]]:
+    """What of this interpreter a box needs, each with its place below a prefix."""
+    found = [(os.path.realpath(sys.executable), "bin/python3")]
+    if sys.base_prefix in ("/usr", "/usr/local"):
+        found.append((sysconfig.get_path("stdlib"), f"lib/python{sysconfig.get_python_version()}"))
+        library = str(sysconfig.get_config_var("INSTSONAME") or "")
+        full = os.path.join(str(sysconfig.get_config_var("LIBDIR")), library)
+        if ".so" in library and os.path.isfile(full):
+            found.append((full, f"lib/{library}"))
+    else:
+        # pyenv, uv, conda: other libraries that extension modules need lie beside the standard library.
+        found.append((f"{sys.base_prefix}/lib", "lib"))
+    return found
 
 
 def make_home(scratch: Path, uid: int | None) -> None:
@@ -183,20 +200,6 @@ def _without(tree: str, hidden: Sequence[str]) -> Iterator[tuple[str, bool]]:
             todo += [entry.path for entry in os.scandir(folder) if not entry.is_symlink()]
         else:
             yield folder, True
-
-
-def _interpreter() -> list[str]:
-    """The program, its library and its standard library."""
-    found = [os.path.realpath(sys.executable)]
-    if sys.base_prefix in ("/usr", "/usr/local"):
-        found.append(sysconfig.get_path("stdlib"))
-        library = os.path.join(
-            str(sysconfig.get_config_var("LIBDIR")), str(sysconfig.get_config_var("INSTSONAME") or "")
-        )
-        found += [library] * os.path.isfile(library)
-    else:
-        found.append(f"{sys.base_prefix}/lib")
-    return found
 
 
 def _tasks_of(uid: int) -> int:

@@ -97,20 +97,25 @@ class WarmParent:
         self.forks = 0
         self._folders = 0
         self._control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        program = boxes.second_lock() if rung == "bubblewrap" else ""
         with inside:
+            line, environment = self._command(inside.fileno(), imports)
             # Not a Boxed: it runs nothing of a learner's, and its forks get limits of their own.
             self._process = subprocess.Popen(
-                warm_command(Box(self.share, edition), inside.fileno(), imports, program),
+                line,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
-                env={},
+                env=environment,
                 cwd="/",
                 start_new_session=True,
                 pass_fds=(inside.fileno(),),
             )
         self._ready = False
+
+    def _command(self, descriptor: int, imports: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+        """What is started, and its environment; it gets its orders on the descriptor."""
+        program = boxes.second_lock() if self.rung == "bubblewrap" else ""
+        return warm_command(Box(self.share, self.edition), descriptor, imports, program), {}
 
     @property
     def alive(self) -> bool:

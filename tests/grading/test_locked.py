@@ -65,6 +65,28 @@ def test_where_no_namespaces_are_made_the_best_sandbox_is_this_one_and_it_says_w
     assert "the sandbox (bubblewrap) does not hold here" in why
 
 
+@by_everybody
+def test_the_doctor_says_what_grading_would_do(root: bool) -> None:
+    said = there(
+        "from grading import doctor\nfound = doctor._sandbox(None)\nprint(found.ok, found.what)", root
+    )
+    assert said.startswith("True sandbox: grading runs in the sandbox landlock, which is weaker")
+
+
+@by_everybody
+def test_a_pair_of_letter_boxes_opens_by_no_bits(root: bool) -> None:
+    """The kernel looks at the lower half of a family only."""
+    number = 53 if os.uname().machine == "x86_64" else 199
+    source = f"""
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.argtypes = [ctypes.c_long] * 4 + [ctypes.c_void_p]
+pair = (ctypes.c_int * 2)()
+print([libc.syscall({number}, upper | 1, kind, 0, pair) for upper in (0, 1 << 32) for kind in (1, 2)])
+"""
+    assert there(f"print(run({source!r})[0])", root) == "[0, -1, 0, -1]"
+
+
 def test_where_namespaces_are_made_the_best_sandbox_is_bubblewrap() -> None:
     assert sandbox.check("best") == "bubblewrap"
     assert sandbox.why_weaker("best", "bubblewrap") is None
@@ -284,7 +306,7 @@ def test_what_is_allowed_holds_neither_the_repository_nor_a_home_nor_our_package
     for package in (*box.OUR_PACKAGES, "harmless"):
         (site / package).mkdir(parents=True)
     monkeypatch.setattr(locked, "site_folders", lambda: [str(site)])
-    monkeypatch.setattr(locked, "_interpreter", lambda: [str(tmp_path / "lib")])
+    monkeypatch.setattr(locked, "interpreter", lambda: [(str(tmp_path / "lib"), "lib")])
     rules = locked.paths([tmp_path / "share"], tmp_path / "edition", box.OUR_PACKAGES)
     everything = [path for paths in rules.values() for path in paths]
     assert str(site / "harmless") in rules["run"]
