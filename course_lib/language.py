@@ -13,6 +13,7 @@ Axes in this file:
     b  batch    t  tokens of the stream    i j  a token that looks, a token looked at
     d  width    h  heads    e  width of one head    w  words of the vocabulary
     p  tokens of a shared prefix    n  blocks that share it    k  tokens of one block
+    s  tokens so far: those in the cache, then those of the stream
 
 Source: Touvron et al. 2023, LLaMA, arXiv:2302.13971; Su et al. 2021, RoFormer, arXiv:2104.09864.
 """
@@ -67,6 +68,26 @@ def rotate(x: Float[Tensor, "b h t e"], turn: Float[Tensor, "two b 1 t e"]) -> F
     return x * turn[0] + torch.cat([-second, first], dim=-1) * turn[1]
 
 
+class LayerCache:
+    """Keys and values of the tokens one layer has read, so that no later call has to read them again."""
+
+    def __init__(self) -> None:
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+
+    def __len__(self) -> int:
+        return 0 if self.keys is None else self.keys.shape[2]
+
+    def extended(
+        self, keys: Float[Tensor, "b h t e"], values: Float[Tensor, "b h t e"]
+    ) -> tuple[Float[Tensor, "b h s e"], Float[Tensor, "b h s e"]]:
+        """Keep these too, and return all there are."""
+        if self.keys is not None and self.values is not None:
+            keys, values = torch.cat([self.keys, keys], dim=2), torch.cat([self.values, values], dim=2)
+        self.keys, self.values = keys, values
+        return keys, values
+
+
 class SelfAttention(nn.Module):
     """Causal multi-head attention without biases."""
 
@@ -102,11 +123,15 @@ class SelfAttention(nn.Module):
     def forward(
         self,
         tokens: Float[Tensor, "b t d"],
-        sees: Bool[Tensor, "b 1 t t"],
+        sees: Bool[Tensor, "b 1 t s"],
         turn: Float[Tensor, "two b 1 t e"],
+        cache: LayerCache | None = None,
     ) -> Float[Tensor, "b t d"]:
         q, k = rotate(self.heads(tokens, self.q_proj), turn), rotate(self.heads(tokens, self.k_proj), turn)
-        read = F.scaled_dot_product_attention(q, k, self.heads(tokens, self.v_proj), attn_mask=sees)
+        values = self.heads(tokens, self.v_proj)
+        if cache is not None:
+            k, values = cache.extended(k, values)
+        read = F.scaled_dot_product_attention(q, k, values, attn_mask=sees)
         mixed: Tensor = self.o_proj(rearrange(read, "b h t e -> b t (h e)"))
         return mixed
 
@@ -147,10 +172,11 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         tokens: Float[Tensor, "b t d"],
-        sees: Bool[Tensor, "b 1 t t"],
+        sees: Bool[Tensor, "b 1 t s"],
         turn: Float[Tensor, "two b 1 t e"],
+        cache: LayerCache | None = None,
     ) -> Float[Tensor, "b t d"]:
-        tokens = tokens + self.self_attn(self.input_layernorm(tokens), sees, turn)
+        tokens = tokens + self.self_attn(self.input_layernorm(tokens), sees, turn, cache)
         return tokens + self.mlp(self.post_attention_layernorm(tokens))  # type: ignore[no-any-return]
 
 
@@ -170,10 +196,12 @@ class LanguageModel(nn.Module):
 
     Shapes:
         embeds     float[b t d]   word embeddings, visual tokens, or both
-        keep       bool[b t]      True where a token is real; each token then sees the real ones up to itself
-                or bool[b t t]    True where token i may see token j: you decide everything
+        keep       bool[b s]      True where a token is real; each token then sees the real ones up to itself
+                or bool[b t s]    True where token i may see token j: you decide everything
         positions  int[b t]       rotary positions
         returns    float[b t w]   logits of the next word
+
+    Without a cache, s == t. With one, s counts the tokens in it as well, and the t tokens come after them.
 
     Raises:
         ShapeError: the three do not have the same batch and length.
@@ -184,6 +212,10 @@ class LanguageModel(nn.Module):
         self.sizes = sizes
         self.model = Decoder(sizes)
 
+    def new_cache(self) -> list[LayerCache]:
+        """An empty cache: hand it to every call of one row, and each token is read once."""
+        return [LayerCache() for _ in self.model.layers]
+
     def forward(
         self,
         embeds: Float[Tensor, "b t d"],
@@ -191,20 +223,30 @@ class LanguageModel(nn.Module):
         positions: Int[Tensor, "..."],
         before_layer: Callable[[int, Tensor], Tensor] | None = None,
         looks: list[Tensor] | None = None,
+        cache: list[LayerCache] | None = None,
     ) -> Float[Tensor, "b t w"]:
         """Run every layer in turn.
 
         Args:
             before_layer: called as `hidden = before_layer(i, hidden)` before layer i. A gated cross-attention
                 bridge is `lambda i, hidden: blocks[i](hidden, visual, visual_mask)`.
-            looks: an empty list; it receives the attention weights of each layer, float[b h t t].
+            looks: an empty list; it receives the attention weights of each layer, float[b h t t]. Not with a
+                cache, which holds keys and no weights.
+            cache: from `new_cache()`, what earlier calls have read; it grows by these tokens.
         """
-        if keep.shape[:2] != embeds.shape[:2] or positions.shape != embeds.shape[:2]:
+        past = 0 if cache is None else len(cache[0])
+        batch, length = embeds.shape[:2]
+        wanted = (batch, past + length) if keep.ndim == 2 else (batch, length, past + length)
+        if keep.shape != wanted or positions.shape != embeds.shape[:2]:
+            cached = f", the cache holds {past} tokens" if past else ""
             raise ShapeError(
                 f"embeds are {tuple(embeds.shape[:2])} (batch, tokens), keep is {tuple(keep.shape)} and "
-                f"positions are {tuple(positions.shape)}; all three need the same batch and tokens."
+                f"positions are {tuple(positions.shape)}{cached}; all three need the same batch and tokens"
+                f"{', keep those of the cache too' if past else ''}."
             )
-        sees = sees_up_to_itself(keep) if keep.ndim == 2 else keep
+        if looks is not None and past:
+            raise ShapeError(f"with {past} tokens in the cache there are no whole weights to look at.")
+        sees = sees_up_to_itself(keep)[:, past:] if keep.ndim == 2 else keep
         sees = rearrange(sees, "b i j -> b 1 i j")
         turn = rotation(positions, self.sizes.d_model // self.sizes.n_heads, self.sizes.rope_base)
         hidden = embeds
@@ -214,7 +256,7 @@ class LanguageModel(nn.Module):
                 hidden = before_layer(index, hidden)
             if looks is not None:
                 looks.append(layer.looks(hidden, sees, turn))
-            hidden = layer(hidden, sees, turn)
+            hidden = layer(hidden, sees, turn, None if cache is None else cache[index])
         return F.linear(self.model.norm(hidden), self.model.embed_tokens.weight)
 
 
