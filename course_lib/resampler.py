@@ -133,8 +133,8 @@ class PerceiverResampler(nn.Module):
         if frame is not None:
             if frame.numel() and not 0 <= int(frame.min()) <= int(frame.max()) < self.n_frames:
                 raise ShapeError(
-                    f"frame runs from {int(frame.min())} to {int(frame.max())}, and there are time "
-                    f"embeddings for {self.n_frames} frames, counted from 0; give n_frames={int(frame.max()) + 1}."
+                    f"frame runs from {int(frame.min())} to {int(frame.max())}, and there are embeddings "
+                    f"for {self.n_frames}, counted from 0; give n_frames={int(frame.max()) + 1}."
                 )
             visual = visual + self.time_embeddings[frame]
         latents = repeat(self.latents, "q d -> b q d", b=len(visual))
