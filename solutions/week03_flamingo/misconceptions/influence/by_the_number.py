@@ -2,7 +2,7 @@
 
 Tell: You compare numbers: index >= picture. That holds while the index only grows. Behind the end of a
 document it falls back to 0, and there your table forgets that self-attention still hears the earlier text.
-Caught by: an_end_stops_the_reading_and_not_the_reaching
+Caught by: the_tables_are_what_one_measures, an_end_stops_the_reading_and_not_the_reaching
 """
 
 import torch
