@@ -118,7 +118,9 @@ def what_is_read_reaches(subject, draw):
     reads, reaches = (expect_tensor(found[key], (1, 7, 2)).bool() for key in ("reads", "reaches"))
     look = "The block adds what a word reads to that very word. Is it among those that are reached?"
     expect(bool(reads.any()), seen="nobody reads anything", look="Index 1 reads the first picture.")
-    expect(not bool((reads & ~reaches).any()), seen="a word that reads what does not reach it", look=look)
+    expect(
+        not bool((reads & ~reaches).any()), seen="a word reads a picture that does not reach it", look=look
+    )
     look = "Those two words come before both pictures. From whom could they have heard of one?"
     expect(not bool(reaches[:, :2].any()), seen="a picture reaches a word in front of it", look=look)
 
