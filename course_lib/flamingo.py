@@ -1,8 +1,9 @@
 """Flamingo: gated blocks before every n-th layer of a frozen language model, put in without editing it.
 
 A block is hung before its layer as a forward pre-hook, so any causal language model whose layers are in
-`model.layers` will do: the course's own, and every transformers model of the Llama family. The model's class,
-its parameters' names and its checkpoints stay what they are; called on its own, it never meets a picture.
+`model.layers` will do: the course's own, and every transformers model of the Llama family. The hooks are
+there for the time of one call. The model's class, its parameters' names and its checkpoints stay what they
+are; called on its own, it never meets a picture, and a copy of the whole is a whole of its own.
 
 Axes in this file:
     b  rows of the batch      t  text tokens      n  pictures      v  visual tokens of one picture
@@ -53,19 +54,6 @@ class Flamingo(nn.Module):
         self.language_model = language_model
         self.blocks = blocks
         self.interval = interval
-        self._seen: tuple[Tensor, Tensor] | None = None
-        for block, place in zip(blocks, places, strict=True):
-            layers[place].register_forward_pre_hook(self._before(block), with_kwargs=True)
-
-    def _before(self, block: nn.Module) -> Any:
-        def change(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            if self._seen is None:
-                return None
-            if args:
-                return (block(args[0], *self._seen), *args[1:]), kwargs
-            return args, {**kwargs, "hidden_states": block(kwargs["hidden_states"], *self._seen)}
-
-        return change
 
     def forward(
         self,
@@ -74,11 +62,25 @@ class Flamingo(nn.Module):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        self._seen = (visual, media_mask)
+        places = _layers(self.language_model)[:: self.interval]
+        hooks = [
+            layer.register_forward_pre_hook(_reads_first(block, visual, media_mask), with_kwargs=True)
+            for layer, block in zip(places, self.blocks, strict=True)
+        ]
         try:
             return self.language_model(*args, **kwargs)
-        finally:
-            self._seen = None  # whoever calls the language model itself next gets the language model itself
+        finally:  # after an error too: whoever calls the language model next gets the language model itself
+            for hook in hooks:
+                hook.remove()
+
+
+def _reads_first(block: nn.Module, visual: Tensor, media_mask: Tensor) -> Any:
+    def change(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            return (block(args[0], visual, media_mask), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": block(kwargs["hidden_states"], visual, media_mask)}
+
+    return change
 
 
 def _layers(language_model: nn.Module) -> nn.ModuleList:
