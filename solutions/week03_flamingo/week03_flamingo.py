@@ -455,7 +455,8 @@ Table(["at the word", "first picture changed: logits move by", "second picture c
 #     all parameters ask for a gradient; those of the language model do not
 #     if there are new ids: the embedding does; a hook multiplies its gradient by is_new
 #     define train(mode): the class's own; then language_model.eval(); model.train = train; call it
-#     for each parameter that asks: two axes, and of neither resampler nor language model? first list, or second
+#     each parameter that asks, has two axes, is of neither resampler nor language model: first list
+#     each other one that asks: second list
 #     return both lists, with weight_decay and with 0.0
 # </details>
 
