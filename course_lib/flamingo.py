@@ -11,6 +11,7 @@ Axes in this file:
 Source: Alayrac et al. 2022, Flamingo, arXiv:2204.14198, section 2.2 (blocks), 3.2 and B.1.1 (what trains).
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -55,17 +56,15 @@ class Flamingo(nn.Module):
         self.interval = interval
         self._seen: tuple[Tensor, Tensor] | None = None
         for block, place in zip(blocks, places, strict=True):
-            layers[place].register_forward_pre_hook(self._before(block), with_kwargs=True)
+            # A closure would keep the layers of a deep copy at the original's blocks, and blind.
+            layers[place].register_forward_pre_hook(partial(self._before, block), with_kwargs=True)
 
-    def _before(self, block: nn.Module) -> Any:
-        def change(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            if self._seen is None:
-                return None
-            if args:
-                return (block(args[0], *self._seen), *args[1:]), kwargs
-            return args, {**kwargs, "hidden_states": block(kwargs["hidden_states"], *self._seen)}
-
-        return change
+    def _before(self, block: nn.Module, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._seen is None:
+            return None
+        if args:
+            return (block(args[0], *self._seen), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": block(kwargs["hidden_states"], *self._seen)}
 
     def forward(
         self,
@@ -130,13 +129,7 @@ def parameter_groups(
         is_new = torch.zeros(len(embedding), 1, device=embedding.device)
         is_new[new_ids] = 1.0
         embedding.register_hook(lambda gradient: gradient * is_new)  # type: ignore[no-untyped-call]
-
-    def train(mode: bool = True) -> nn.Module:
-        type(model).train(model, mode)
-        language_model.eval()
-        return model
-
-    model.train = train  # type: ignore[method-assign]
+    model.train = partial(_train_branch, model)  # type: ignore[method-assign]
     model.train()
     decayed = [
         parameter
@@ -149,6 +142,13 @@ def parameter_groups(
         {"params": decayed, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
+
+
+def _train_branch(model: nn.Module, mode: bool = True) -> nn.Module:
+    type(model).train(model, mode)
+    assert isinstance(model.language_model, nn.Module)
+    model.language_model.eval()
+    return model
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
