@@ -12,6 +12,7 @@ Axes in this file:
 Source: Alayrac et al. 2022, Flamingo, arXiv:2204.14198, section 2.2 (blocks), 3.2 and B.1.1 (what trains).
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -132,13 +133,7 @@ def parameter_groups(
         is_new = torch.zeros(len(embedding), 1, device=embedding.device)
         is_new[new_ids] = 1.0
         embedding.register_hook(lambda gradient: gradient * is_new)  # type: ignore[no-untyped-call]
-
-    def train(mode: bool = True) -> nn.Module:
-        type(model).train(model, mode)
-        language_model.eval()
-        return model
-
-    model.train = train  # type: ignore[method-assign]
+    model.train = partial(_train_branch, model)  # type: ignore[method-assign]  # a copy's is its own
     model.train()
     decayed = [
         parameter
@@ -151,6 +146,13 @@ def parameter_groups(
         {"params": decayed, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
+
+
+def _train_branch(model: nn.Module, mode: bool = True) -> nn.Module:
+    type(model).train(model, mode)
+    assert isinstance(model.language_model, nn.Module)
+    model.language_model.eval()
+    return model
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
