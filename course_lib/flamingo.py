@@ -101,7 +101,8 @@ def parameter_groups(
 
     Of the language model train the rows of the embedding that belong to new tokens, such as the tags: its
     other rows get no gradient. Everything else of it keeps its numbers, and stays in eval mode through
-    `model.train()`.
+    `model.train()`. Call it once, on the object that will be trained: the hook that holds the old rows is not
+    in a deep copy, and two of them let pass only what both do.
 
     Args:
         model: with the part `language_model` (its embedding in `model.embed_tokens`) and others, which

@@ -572,8 +572,9 @@ Table(["", "<image> moves by", "ring", "digit"], rows)
 # softmax pushes at every word that was not the right one. (Adam's first step has the size of the learning
 # rate, whatever the gradient's.)
 #
-# What you changed, `train` and the hook, hangs on this one object. A copy made afterwards does not have the
-# hook, and its `train` still speaks to the original. So copy first, and group then.
+# What you changed, `train` and the hook, hangs on this one object. `deepcopy` leaves hooks of tensors behind:
+# in a copy made afterwards every row of the embedding gets its gradient again, and nothing says so. Copy
+# first, group then.
 
 # %% [markdown]
 # (begin experiment gates)
