@@ -251,19 +251,211 @@ def what_is_read_reaches(subject, draw):
 
 # -- flamingo --------------------------------------------------------------------------------------------
 
-# (begin flamingo)
-#
-#
-#
-# (end flamingo)
+
+@claim("flamingo", "What a word has read before a layer, later words hear of behind it.", weight=0.5)
+def what_a_word_has_read_goes_on(subject, draw):
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=1)
+    ours = subject.build(decoder, stand_in("adding_blocks", n=1, d_text=6, d_visual=5))
+    weights = draw.weights_like(ours.parameters(), std=0.6)
+    load_or_fail(ours, {**weights, "blocks.0.strength": draw.uniform(0.8, 1.6, 1)})
+    ours.eval()
+    ids, mask = draw.integers(0, 11, 2, 7), torch.zeros(2, 7, 4, dtype=torch.bool)
+    mask[:, 2] = True  # True = keep: the third word alone reads
+    first, second = (
+        expect_tensor(ours(draw.normal(2, 4, 5), mask, ids), (2, 7, 11), look="Logits for every word.")
+        for _ in range(2)
+    )
+    look = "The mask lets the third word alone read. What do the words before it have to do with it?"
+    expect_same(second[:, :2], first[:, :2], tolerance=0.0, look=look)
+    look = "A block before the layer: what the third word read, the layer can hand to the last one."
+    expect_different(second[:, -1], first[:, -1], look=look)
+
+
+@claim("flamingo", "With closed blocks it is the language model; open ones let pictures in, for one call.")
+def closed_it_is_the_language_model(subject, draw):
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=5)
+    decoder.eval()
+    ids, mask = draw.integers(0, 11, 2, 7), torch.ones(2, 7, 4, dtype=torch.bool)
+    alone = expect_tensor(decoder(ids), (2, 7, 11))
+    ours = subject.build(decoder, stand_in("adding_blocks", n=3, d_text=6, d_visual=5), interval=2)
+    ours.eval()
+    visual = draw.normal(2, 4, 5)
+    look = "The blocks are closed and return their text. What else does your code do to the stream?"
+    expect_same(ours(visual, mask, ids), alone, tolerance=0.0, look=look)
+    open_now = {f"blocks.{j}.strength": torch.ones(1) for j in range(3)}
+    load_or_fail(ours, {**ours.parameters(), **open_now})
+    expect_different(ours(visual, mask, ids), alone, look="Now the blocks are open. Is each of them called?")
+    look = "The language model was called on its own, after your call. What is left of that call?"
+    expect_same(decoder(ids), alone, tolerance=0.0, look=look)
+
+
+@claim("flamingo", "A number of blocks that does not fit is refused, with the numbers.", weight=0.5)
+def too_many_blocks_are_refused(subject, draw):
+    look = "14 layers with interval 3 have places before layers 0, 3, 6, 9 and 12. What do 8 blocks do there?"
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=14)
+    subject.build(decoder, stand_in("adding_blocks", n=5, d_text=6, d_visual=5), 3)
+    blocks = stand_in("adding_blocks", n=8, d_text=6, d_visual=5)
+    expect_raises(lambda: subject.build(decoder, blocks, 3), "ValueError", mentions=[8, 5], look=look)
+
 
 # -- parameter_groups ------------------------------------------------------------------------------------
 
-# (begin parameter_groups)
+# (begin perceiver_resampler)
 #
 #
 #
-# (end parameter_groups)
+# (end perceiver_resampler)
+
+# -- media_index -----------------------------------------------------------------------------------------
+
+# (begin media_index)
+#
+#
+#
+# (end media_index)
+
+# -- media_mask ------------------------------------------------------------------------------------------
+
+# (begin media_mask)
+#
+#
+#
+# (end media_mask)
+
+# -- influence -------------------------------------------------------------------------------------------
+
+# (begin influence)
+#
+#
+#
+# (end influence)
+
+# -- masked_cross_attention ------------------------------------------------------------------------------
+
+# (begin masked_cross_attention)
+#
+#
+#
+# (end masked_cross_attention)
+
+# -- gated_block -----------------------------------------------------------------------------------------
+
+# (begin gated_block)
+#
+#
+#
+# (end gated_block)
+
+# -- flamingo --------------------------------------------------------------------------------------------
+
+
+@claim("flamingo", "What a word has read before a layer, later words hear of behind it.", weight=0.5)
+def what_a_word_has_read_goes_on(subject, draw):
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=1)
+    ours = subject.build(decoder, stand_in("adding_blocks", n=1, d_text=6, d_visual=5))
+    weights = draw.weights_like(ours.parameters(), std=0.6)
+    load_or_fail(ours, {**weights, "blocks.0.strength": draw.uniform(0.8, 1.6, 1)})
+    ours.eval()
+    ids, mask = draw.integers(0, 11, 2, 7), torch.zeros(2, 7, 4, dtype=torch.bool)
+    mask[:, 2] = True  # True = keep: the third word alone reads
+    first, second = (
+        expect_tensor(ours(draw.normal(2, 4, 5), mask, ids), (2, 7, 11), look="Logits for every word.")
+        for _ in range(2)
+    )
+    look = "The mask lets the third word alone read. What do the words before it have to do with it?"
+    expect_same(second[:, :2], first[:, :2], tolerance=0.0, look=look)
+    look = "A block before the layer: what the third word read, the layer can hand to the last one."
+    expect_different(second[:, -1], first[:, -1], look=look)
+
+
+@claim("flamingo", "With closed blocks it is the language model; open ones let pictures in, for one call.")
+def closed_it_is_the_language_model(subject, draw):
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=5)
+    decoder.eval()
+    ids, mask = draw.integers(0, 11, 2, 7), torch.ones(2, 7, 4, dtype=torch.bool)
+    alone = expect_tensor(decoder(ids), (2, 7, 11))
+    ours = subject.build(decoder, stand_in("adding_blocks", n=3, d_text=6, d_visual=5), interval=2)
+    ours.eval()
+    visual = draw.normal(2, 4, 5)
+    look = "The blocks are closed and return their text. What else does your code do to the stream?"
+    expect_same(ours(visual, mask, ids), alone, tolerance=0.0, look=look)
+    open_now = {f"blocks.{j}.strength": torch.ones(1) for j in range(3)}
+    load_or_fail(ours, {**ours.parameters(), **open_now})
+    expect_different(ours(visual, mask, ids), alone, look="Now the blocks are open. Is each of them called?")
+    look = "The language model was called on its own, after your call. What is left of that call?"
+    expect_same(decoder(ids), alone, tolerance=0.0, look=look)
+
+
+@claim("flamingo", "A number of blocks that does not fit is refused, with the numbers.", weight=0.5)
+def too_many_blocks_are_refused(subject, draw):
+    look = "14 layers with interval 3 have places before layers 0, 3, 6, 9 and 12. What do 8 blocks do there?"
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=14)
+    subject.build(decoder, stand_in("adding_blocks", n=5, d_text=6, d_visual=5), 3)
+    blocks = stand_in("adding_blocks", n=8, d_text=6, d_visual=5)
+    expect_raises(lambda: subject.build(decoder, blocks, 3), "ValueError", mentions=[8, 5], look=look)
+
+
+# -- parameter_groups ------------------------------------------------------------------------------------
+
+TINY_FLAMINGO = {"n_words": 13, "d_text": 6, "n_layers": 2, "d_visual": 5, "n_blocks": 3}
+
+
+@claim("parameter_groups", "Blocks and resampler train; of the language model, the embedding at most.")
+def blocks_and_resampler_train(subject, draw):
+    for new in (torch.tensor([4, 9]), torch.zeros(0, dtype=torch.long)):
+        model = subject.build_stand_in("tiny_flamingo", **TINY_FLAMINGO)
+        subject(model, new, 0.1)
+        for name, needs in model.report()["requires_grad"].items():
+            embedding = name.endswith("embed_tokens.weight")
+            trains = len(new) > 0 if embedding else not name.startswith("language_model.")
+            expect(
+                needs == trains,
+                seen=f"with {len(new)} new ids, {name} asks for {'a' if needs else 'no'} gradient",
+                look="The language model is frozen, but for its embedding where there are new tokens. All "
+                "else starts from random numbers.",
+            )
+
+
+@claim("parameter_groups", "A later model.train() wakes everything but the language model.", weight=0.5)
+def train_wakes_all_but_the_language_model(subject, draw):
+    model = subject.build_stand_in("tiny_flamingo", **TINY_FLAMINGO)
+    subject(model, torch.tensor([4, 9]), 0.1)
+    model.train()
+    for name, training in model.report()["training"].items():
+        expect(
+            not name or training != name.startswith("language_model"),
+            seen=f"after model.train(), {name} is in {'training' if training else 'eval'} mode",
+            look="model.train() goes down into every part. What keeps the language model out, and only it?",
+        )
+
+
+@claim(
+    "parameter_groups", "Two groups: what decays, and what does not. Each parameter that trains is in one."
+)
+def two_groups_for_the_optimiser(subject, draw):
+    model = subject.build_stand_in("tiny_flamingo", **TINY_FLAMINGO)
+    amount = float(draw.uniform(0.05, 0.4, 1))
+    returned = subject(model, torch.tensor([4, 9]), amount)
+    look = 'Return [{"params": [...], "weight_decay": ...}, {...}]: what decays first, then what does not.'
+    expect(
+        isinstance(returned, list) and len(returned) == 2 and all(isinstance(one, dict) for one in returned),
+        seen=f"a {type(returned).__name__} where a list of two dicts is asked for",
+        look=look,
+    )
+    names = []
+    for group, decay in zip(returned, (amount, 0.0), strict=True):
+        group = expect_keys(group, ("params", "weight_decay"), look=look)
+        expect(group["weight_decay"] == decay, seen=f"weight_decay is {group['weight_decay']}", look=look)
+        expect(isinstance(group["params"], list), seen="params is no list", look=look)
+        names.append([getattr(one, "name", type(one).__name__) for one in group["params"]])
+    trained = [name for name, needs in model.report()["requires_grad"].items() if needs]
+    look = "Sort what asks for a gradient into two lists, each parameter into one of them."
+    seen = f"{len(names[0])} + {len(names[1])} parameters where {len(trained)} train"
+    expect(sorted(names[0] + names[1]) == sorted(trained), seen=seen, look=look)
+    gates = [name for name in names[0] if "strength" in name or not name.startswith("blocks.")]
+    look = "Gates, vectors, the resampler and the embedding do not decay."
+    expect(not gates, seen=f"decays: {', '.join(gates[:3])}", look=look)
+
 
 # -- interleave ------------------------------------------------------------------------------------------
 
