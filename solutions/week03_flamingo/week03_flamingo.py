@@ -59,12 +59,174 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # (end section 1)
 
 # %% [markdown]
-# (begin perceiver_resampler)
+# ### A fixed number of tokens, whatever comes in
 #
+# A picture may come as 144 visual tokens, as 576, or, as a film of eight frames, as 4,608. The layers that
+# you will put into the language model read these tokens anew in every place where they stand. So Flamingo
+# first makes 64 tokens of any number. The part that does it is a *Perceiver resampler*, six layers deep in
+# the paper, and it is trained from scratch together with the new layers.
 #
+# It keeps $q$ learned *latents*. In each layer they read the picture and then think about it:
 #
+# $$x \leftarrow x + \mathrm{attention}\big(Q=\mathrm{LN}(x),\;\;
+# K, V = [\,\mathrm{LN}(\text{visual});\ \mathrm{LN}(x)\,]\big),
+# \qquad x \leftarrow x + \mathrm{FFN}(\mathrm{LN}(x))$$
 #
-# (end perceiver_resampler)
+# Look at the square bracket, which is often told wrong. The latents do not read the picture alone. They
+# stand among the keys and values themselves, behind the visual tokens, so that one softmax shares each
+# latent's attention out over the picture *and* the other latents. Therefore there is **no separate
+# self-attention**, unlike in week 2's Q-Former. It also makes padding harmless: where every visual token is
+# hidden, a latent still has latents to read.
+#
+# Nothing in it knows an order. A picture's tokens bring their places along from the encoder. For a film,
+# each token gets the learned *time embedding* of its frame added, before anything else happens to it.
+
+# %% [markdown]
+# ### Exercise 1 · The Perceiver resampler
+#
+# Difficulty ●●●●○ · 25 minutes · 4 points
+#
+# Write `PerceiverResampler(d_model, n_latents, n_layers, n_heads, d_head, n_frames=0)`. In shapes:
+#
+#     visual b v d, visual_mask b v, frame b v -> b q d        with q = n_latents, for any v
+#
+# * `latents` is a parameter of shape `(n_latents, d_model)`, drawn from a normal distribution with standard
+#   deviation 1. All pictures of a batch start from the same latents.
+# * `time_embeddings`, a parameter drawn alike, has the shape `(n_frames, d_model)` and is there only if
+#   `n_frames` is not 0. `frame` is `int[b v]`: which row of it each visual token gets. None adds nothing.
+# * `visual_mask` is `bool[b v]`, True = **keep**; None keeps all. The latents are always kept.
+# * After the last layer stands one more norm, `layer_norm`.
+#
+# The parts of a layer are written for you, so that their names are right: weights travel by name. You write
+# the two forward passes and the whole. `n_heads * d_head` need not be `d_model`; in the columns of a
+# projection head 0 comes first, then head 1, and so on. The feed-forward bends with a plain ReLU (the paper
+# squares it; the public weights that yours could load do not).
+#
+# <details><summary>Hint 1</summary>
+#
+# Write down the shape of the scores: `b h q s`. How long is `s`, what stands first in it, and how long is
+# the mask that you were given?
+# </details>
+# <details><summary>Hint 2: three norms</summary>
+#
+# `latents_layer_norm` is used once in a layer: its result asks, and the same result stands among the keys.
+# `context_layer_norm` is for the visual tokens. What is read is added to the latents *as they came*.
+# </details>
+# <details><summary>Hint 3: the mask</summary>
+#
+# `F.scaled_dot_product_attention(q, k, values, attn_mask=keep)` takes a boolean `keep`, True = keep, of any
+# shape that broadcasts to `b h q s`. Join `visual_mask` and one True for each latent, in the order of the
+# keys.
+# </details>
+# <details><summary>Hint 4: why not start the latents at zero?</summary>
+#
+# Latents that start alike ask alike, read alike and get the same gradient, for ever. You would pay for 64
+# and have one.
+# </details>
+# <details><summary>Hint 5: pseudocode</summary>
+#
+#     attention:    asking = latents_layer_norm(latents)
+#                   source = context_layer_norm(visual), then asking          # b s d, s = v + q
+#                   q = q_proj(asking), k = k_proj(source), values = v_proj(source), cut into heads
+#                   keep = visual_mask, then True for each latent
+#                   return output_proj(what is read, the heads side by side)
+#
+#     feed-forward: c_proj(relu(fc(ln(latents))))
+#
+#     the whole:    if there are frames: visual = visual + time_embeddings[frame]
+#                   latents = the learned latents, once for each picture
+#                   for each layer: latents = latents + attention(visual, latents, visual_mask)
+#                                   latents = latents + feed_forward(latents)
+#                   return layer_norm(latents)
+# </details>
+
+
+# %% exercise="perceiver_resampler"
+class LatentAttention(nn.Module):
+    """The latents read the visual tokens and themselves. True in visual_mask means keep."""
+
+    def __init__(self, d_model: int, n_heads: int, d_head: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.context_layer_norm = nn.LayerNorm(d_model)
+        self.latents_layer_norm = nn.LayerNorm(d_model)
+        self.q_proj = nn.Linear(d_model, n_heads * d_head, bias=False)
+        self.k_proj = nn.Linear(d_model, n_heads * d_head, bias=False)
+        self.v_proj = nn.Linear(d_model, n_heads * d_head, bias=False)
+        self.output_proj = nn.Linear(n_heads * d_head, d_model, bias=False)
+
+    def forward(
+        self,
+        visual: Float[Tensor, "b v d"],
+        latents: Float[Tensor, "b q d"],
+        visual_mask: Bool[Tensor, "b v"] | None = None,
+    ) -> Float[Tensor, "b q d"]:
+        ### BEGIN SOLUTION
+        asking = self.latents_layer_norm(latents)
+        source = torch.cat([self.context_layer_norm(visual), asking], dim=1)
+        projected = self.q_proj(asking), self.k_proj(source), self.v_proj(source)
+        q, k, values = (rearrange(x, "b s (h e) -> b h s e", h=self.n_heads) for x in projected)
+        keep = None
+        if visual_mask is not None:
+            own = visual_mask.new_ones(latents.shape[:2])
+            keep = rearrange(torch.cat([visual_mask, own], dim=1), "b s -> b 1 1 s")
+        read = F.scaled_dot_product_attention(q, k, values, attn_mask=keep)
+        return self.output_proj(rearrange(read, "b h q e -> b q (h e)"))
+        ### END SOLUTION
+
+
+class LatentFeedForward(nn.Module):
+    """Two linear layers around a ReLU, four times as wide inside."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.ln = nn.LayerNorm(d_model)
+        self.fc = nn.Linear(d_model, 4 * d_model, bias=False)
+        self.c_proj = nn.Linear(4 * d_model, d_model, bias=False)
+
+    def forward(self, latents: Float[Tensor, "b q d"]) -> Float[Tensor, "b q d"]:
+        ### BEGIN SOLUTION
+        return self.c_proj(self.fc(self.ln(latents)).relu())
+        ### END SOLUTION
+
+
+class PerceiverResampler(nn.Module):
+    """Any number of visual tokens in, n_latents tokens out. True in visual_mask means keep."""
+
+    def __init__(
+        self, d_model: int, n_latents: int, n_layers: int, n_heads: int, d_head: int, n_frames: int = 0
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([LatentAttention(d_model, n_heads, d_head), LatentFeedForward(d_model)])
+            for _ in range(n_layers)
+        )
+        self.layer_norm = nn.LayerNorm(d_model)
+        ### BEGIN SOLUTION
+        self.latents = nn.Parameter(torch.randn(n_latents, d_model))
+        if n_frames:
+            self.time_embeddings = nn.Parameter(torch.randn(n_frames, d_model))
+        ### END SOLUTION
+
+    def forward(
+        self,
+        visual: Float[Tensor, "b v d"],
+        visual_mask: Bool[Tensor, "b v"] | None = None,
+        frame: Int[Tensor, "b v"] | None = None,
+    ) -> Float[Tensor, "b q d"]:
+        ### BEGIN SOLUTION
+        if frame is not None:
+            visual = visual + self.time_embeddings[frame]
+        latents = repeat(self.latents, "q d -> b q d", b=len(visual))
+        for attention, feed_forward in self.blocks:
+            latents = latents + attention(visual, latents, visual_mask)
+            latents = latents + feed_forward(latents)
+        return self.layer_norm(latents)
+        ### END SOLUTION
+
+
+# %% check="perceiver_resampler" points=4
+check("perceiver_resampler", PerceiverResampler)
 
 # %% [markdown]
 # (begin use perceiver_resampler)
@@ -227,12 +389,116 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # (end section 5)
 
 # %% [markdown]
-# (begin interleave)
+# ### Text with pictures in it
 #
+# A web page is words, a picture, more words, another picture. Flamingo writes it down as one row of text.
+# Where a picture stands, the text gets a *tag*, and where a stretch of text ends, a sign for the *end of
+# chunk*. The paper's are `<image>` and `<EOC>`; in the micro-world `<end>` does the second job.
 #
+#     what is there <end> <image> a red ring <end> <image> a blue square <end>
 #
+# One reads that the visual tokens take the tag's place. They do in LLaVA and in week 2's merge, not here.
+# The tag **stays a word** with an embedding of its own, and it says where the picture belongs; words look
+# at the picture from there. So a picture costs the context one token, or two with its sign, however many
+# visual tokens it has.
 #
-# (end interleave)
+# What should the model learn from such a row? We take OpenFlamingo's rule: only what a picture can help
+# with. That is the words of a chunk that has one, and the sign that ends it. A tag is put there by whoever
+# asks, never guessed. And words without a picture read none, so they can teach the new layers nothing.
+
+# %% [markdown]
+# ### Exercise 9 · Pictures and words in one row
+#
+# Difficulty ●●○○○ · 20 minutes · 3 points
+#
+# Write `interleave(documents, image_id, end_of_chunk_id, pad_id)`. A document is a list of chunks. A chunk
+# is a pair: does it have a picture, and `int[t]`, the ids of its words. As a row, each chunk is
+#
+# 1. `image_id`, if it has a picture;
+# 2. its words;
+# 3. `end_of_chunk_id`, always, after the last chunk too.
+#
+# Return a dict with rows padded on the right to the longest, T:
+#
+# | key | what it holds |
+# |---|---|
+# | `ids` | `int[b T]`: the rows, filled up with `pad_id` |
+# | `keep` | `bool[b T]`: True = keep, wherever a token is real; tags are |
+# | `labels` | `int[b T]`: a token's own id where it is learned, -100 where it is not |
+#
+# Learned are the words and the `end_of_chunk_id` of every chunk *with* a picture. Not learned are tags,
+# padding, and chunks without a picture, before the first picture, between two, or after the last. Labels
+# are not shifted here: the language model does that itself.
+#
+# `pad_id` may be the id of a word, too, or be `end_of_chunk_id`. If there are no documents, a document has
+# no chunks or a chunk has no words, raise a `ValueError` that names the document and the chunk by their
+# numbers, counted from 0. And leave what you are given as it is.
+#
+# <details><summary>Hint 1</summary>
+#
+# Do one row first, with pencil and paper: words `[7, 8]` without a picture, then `[9]` with one. Write ids
+# and labels below each other. How long is it?
+# </details>
+# <details><summary>Hint 2: one row</summary>
+#
+# Walk along the chunks with two lists that grow together, one of ids and one of labels. Whether a chunk has
+# a picture decides two things: is there a tag, and are the labels ids or -100?
+# </details>
+# <details><summary>Hint 3: padding</summary>
+#
+# `nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=...)` makes one tensor of rows. Where is
+# it real? Compare places with lengths; an id proves nothing, for `pad_id` may be a word.
+# </details>
+# <details><summary>Hint 4: pseudocode</summary>
+#
+#     for each document:
+#         for each chunk (has_picture, words):
+#             if it has a picture: append image_id to ids, -100 to labels
+#             chunk = the words, then end_of_chunk_id
+#             append chunk to ids; append chunk, or as many -100, to labels
+#     T = the longest row
+#     ids filled up with pad_id, labels with -100, keep = place < length
+# </details>
+
+
+# %% exercise="interleave"
+def interleave(
+    documents: Sequence[Sequence[tuple[bool, Int[Tensor, "t"]]]],
+    image_id: int,
+    end_of_chunk_id: int,
+    pad_id: int,
+) -> dict[str, Tensor]:
+    """Lay documents out as rows of one length; learn only what a picture can help with."""
+    ### BEGIN SOLUTION
+    if not documents:
+        raise ValueError("there are 0 documents; give at least one.")
+    rows, targets = [], []
+    for number, document in enumerate(documents):
+        if not document:
+            raise ValueError(f"document {number} has 0 chunks; give it at least one.")
+        ids, labels = [], []
+        for place, (has_picture, words) in enumerate(document):
+            if not len(words):
+                raise ValueError(f"chunk {place} of document {number} has 0 words; give at least one.")
+            if has_picture:
+                ids.append(image_id)
+                labels.append(-100)
+            chunk = [*words.tolist(), end_of_chunk_id]
+            ids += chunk
+            labels += chunk if has_picture else [-100] * len(chunk)
+        rows.append(torch.tensor(ids))
+        targets.append(torch.tensor(labels))
+    lengths = torch.tensor([len(row) for row in rows])
+    return {
+        "ids": nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id),
+        "keep": torch.arange(int(lengths.max())) < lengths[:, None],
+        "labels": nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=-100),
+    }
+    ### END SOLUTION
+
+
+# %% check="interleave" points=3
+check("interleave", interleave)
 
 # %% [markdown]
 # (begin use interleave)
