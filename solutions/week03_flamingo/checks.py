@@ -26,8 +26,6 @@ from course_lib.checking import (
 
 # -- perceiver_resampler ---------------------------------------------------------------------------------
 
-# (begin perceiver_resampler)
-
 
 def resampler_weights(draw, d_model=14, n_latents=5, n_layers=2, n_heads=3, d_head=4):
     """Sizes to build a resampler with, and drawn weights under the names that the exercise states."""
@@ -115,8 +113,6 @@ def hidden_visual_tokens_are_not_read(subject, draw):
     expect_different(alone, seen[1:], look="A picture and no picture give the same. Is the picture read?")
 
 
-# (end perceiver_resampler)
-
 # -- media_index -----------------------------------------------------------------------------------------
 
 # (begin media_index)
@@ -175,7 +171,6 @@ def hidden_visual_tokens_are_not_read(subject, draw):
 
 # -- interleave ------------------------------------------------------------------------------------------
 
-# (begin interleave)
 
 INTERLEAVED = ("ids", "keep", "labels")
 
@@ -237,8 +232,6 @@ def only_what_a_picture_can_help_with_is_learned(subject, draw):
         "id and in its own place. Which of yours is one too many, one too few, or one place off?",
     )
 
-
-# (end interleave)
 
 # -- generate --------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ Caught by: latents_are_learned_and_drawn_at_random
 """
 
 import torch
-from einops import repeat
 from torch import nn
 
 from course_lib.resampler import PerceiverResampler as Reference
