@@ -332,11 +332,11 @@ assert float(rows[0][2]) > 0.999 > float(rows[1][2])
 Table(["latents start", "read by", "mean cosine of two outputs", "largest difference", "right answers"], rows)
 
 # %% [markdown]
-# **What we learnt.** Latents that start as ones do not part. After 100 steps, in our run, their outputs
-# are equal to the last bit: eight were paid for, and there is one. Drawn at random they stay apart, with a mean cosine of
-# 0.85 (0.88 and 0.83 with two other seeds). The control shows that training *could* have parted equal
-# latents: where the reader knows which is which, the cosine falls to 0.78. A reader without positions gives
-# it no reason to.
+# **What we learnt.** Latents that start as ones do not part. After 100 steps, in our run, their outputs are
+# equal to the last bit: eight were paid for, and there is one. Drawn at random they stay apart, with a mean
+# cosine of 0.85 (0.88 and 0.83 with two other seeds). The control shows that training *could* have parted
+# equal latents: where the reader knows which is which, the cosine falls to 0.78. A reader without positions
+# gives it no reason to.
 #
 # Now look at the last column. Nothing there gives the fault away, 0.996 against 0.999, for one latent is
 # enough to name six colours. Such a mistake does not show in a score until the task needs more; it shows in
