@@ -256,9 +256,10 @@ with torch.no_grad():
     before = small(visual, keep)[0]
     for tokens in (visual[0], small.latents):
         for k in range(len(tokens)):
+            as_it_was = tokens[k].clone()
             tokens[k] += change
             columns.append((small(visual, keep)[0] - before).norm(dim=-1))
-            tokens[k] -= change
+            tokens[k] = as_it_was
 influence = torch.stack(columns, dim=1)
 reads = torch.cat([keep[0], torch.ones(4, dtype=torch.bool)])
 assert (influence[:, reads] > 1e-5).all()
