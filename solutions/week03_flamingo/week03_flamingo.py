@@ -125,9 +125,9 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # %% [markdown]
 # ## 3 · GATED XATTN-DENSE
 #
-# The picture is small now, and we know which token may look at which. What is missing is the layer that looks.
-# Flamingo stands new blocks *before* some layers of the frozen language model. Such a block does two things to
-# the text $x$, one after the other, and each through a gate of its own:
+# The picture is small now, and we know which token may look at which. What is missing is the layer that
+# looks. Flamingo puts new blocks *before* some layers of the frozen language model. Such a block does two
+# things to the text $x$, one after the other, and each through a gate of its own:
 #
 # $$y = x + \tanh(\alpha_\text{xattn})\cdot\mathrm{attention}(\mathrm{norm}(x),\ \text{pictures})$$
 # $$z = y + \tanh(\alpha_\text{dense})\cdot\mathrm{feedforward}(\mathrm{norm}'(y))$$
@@ -137,7 +137,8 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # cross-attention, which also gets the pictures, as keys and values, and the media mask, then a factor tanh of
 # alpha cross attn, 0 at first, then back to the plus. Behind the first plus a second branch leaves: another
 # RMSNorm, then a feed-forward, then a factor tanh of alpha dense, 0 at first, then the second plus. Behind it
-# the line goes on into a layer of the language model. That layer is frozen; both branches are trained.](figures/gated_block.png)
+# the line goes on into a layer of the language model. That layer is frozen; both branches are
+# trained.](figures/gated_block.png)
 #
 # The name says it: GATED, XATTN for cross-attention, DENSE for the feed-forward. With both $\alpha$ at 0 the
 # text goes straight through, and the language model is what it was. You write the attention first, the block
@@ -148,14 +149,14 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 #
 # Last week's `CrossAttention` had one picture a row and a mask for *the picture*: `bool[b v]`, the same for
 # every word. Now a row has several pictures, side by side on the axis `s`, and a mask for *each token*:
-# `bool[b t s]`. Two things follow. The mask joins the scores, which are `b h t s`, with an axis for the heads
-# and not one for the text. And "nothing to read" is no longer the fate of a whole row: text before the first
+# `bool[b t s]`. Two things follow. The mask meets the scores, which are `b h t s`, and lacks only the axis of
+# the heads. And "nothing to read" is no longer the fate of a whole row: text before the first
 # picture reads nothing, while the words behind it read. `o_proj` has no bias this time, so a reading of zero
 # stays zero.
 #
-# The empty row is where real code broke. A softmax of scores that are all equally low gives *equal* weights: a
-# token that may see nothing reads the mean of everything, and no error is raised. Idefics had
-# that leak (transformers issue 26428); it has been mended.
+# The empty row is where real code broke. A softmax of scores that are all equally low gives *equal* weights:
+# a token that may see nothing reads the mean of everything, and no error is raised. Idefics had that leak
+# (transformers issue 26428); it has been mended.
 
 # %% [markdown]
 # ### Exercise 5 · Attention with a mask for each token
@@ -163,8 +164,8 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # Difficulty ●●●○○ · 15 minutes · 4 points
 #
 # Write `MaskedCrossAttention(d_text, d_visual, n_heads, d_head)`. Its layers are `q_proj`, `k_proj`, `v_proj`
-# and `o_proj`, all *without* a bias; weights are loaded by these names. In the columns of a projection, head 0
-# comes first, then head 1, and so on. `n_heads * d_head` need not be `d_text`. The scale is the root of
+# and `o_proj`, all *without* a bias; weights are loaded by these names. In the columns of a projection, head
+# 0 comes first, then head 1, and so on. `n_heads * d_head` need not be `d_text`. The scale is the root of
 # `d_head`. In shapes:
 #
 #     text b t d_text, visual b s d_visual, media_mask b t s -> b t d_text
@@ -175,8 +176,8 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 #
 # <details><summary>Hint 1</summary>
 #
-# Begin with last week's attention. Which lines know of the mask? There are two: one before the softmax, one at
-# the very end.
+# Begin with last week's attention. Which lines know of the mask? There are two: one before the softmax, one
+# at the very end.
 # </details>
 # <details><summary>Hint 2: the shape</summary>
 #
@@ -192,7 +193,7 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # <details><summary>Hint 4: the fused attention</summary>
 #
 # `F.scaled_dot_product_attention(q, k, values, attn_mask=...)` takes booleans, True = keep, and scales by
-# itself. What it gives for a row without a single True has changed from one torch to the next, so do not lean
+# itself. For a row without a single True it gave NaN up to torch 2.4 and gives zero since 2.5, so do not lean
 # on it. Nor should you turn the mask into floats: those are *added* to the scores.
 # </details>
 # <details><summary>Hint 5: pseudocode</summary>
@@ -250,9 +251,9 @@ check("masked_cross_attention", MaskedCrossAttention)
 # feed-forward is new and untrained, too, and works on *every* token, also where no picture stands: without a
 # gate of its own it would upset the frozen model at the first step, pictures or not.
 #
-# And mind the order. The feed-forward comes second, and hears what has just been read. Neither branch replaces
-# the text: both are added to it, and nothing stands on the way of the text itself, no norm and no factor.
-# That is why a closed block is the identity to the last bit.
+# And mind the order. The feed-forward comes second, and hears what has just been read. Neither branch
+# replaces the text: both are added to it, and nothing stands on the way of the text itself, no norm and no
+# factor. That is why a closed block is the identity to the last bit.
 
 # %% [markdown]
 # ### Exercise 6 · The gated block
@@ -280,7 +281,8 @@ check("masked_cross_attention", MaskedCrossAttention)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Four things come in pairs: branch, norm, gate, addition. Say for each line of yours which of the two it uses.
+# Four things come in pairs: branch, norm, gate, addition. Say for each line of yours which of the two it
+# uses.
 # </details>
 # <details><summary>Hint 3</summary>
 #
@@ -326,9 +328,9 @@ class GatedBlock(nn.Module):
 check("gated_block", GatedBlock)
 
 # %% [markdown]
-# **Use it**: each gate alone. A text of seven tokens and two pictures of five visual tokens each; the first two
-# tokens stand before any picture. **Prediction:** which gate changes those two, and does a gate at −1.5 change
-# less than one at 1.5?
+# **Use it**: each gate alone. A text of seven tokens and two pictures of five visual tokens each; the first
+# two tokens stand before any picture. **Prediction:** which gate changes those two, and does a gate at −1.5
+# change less than one at 1.5?
 
 
 # %% experiment="use_gated_block"
@@ -358,8 +360,8 @@ Table(top.split(", "), rows)
 
 # %% [markdown]
 # **What we learnt.** The gate of the attention never moves a token that has no picture, however far it opens.
-# The gate of the feed-forward moves every token. A sign turns the change round and leaves its size: at 1.5 and
-# at −1.5 the columns agree. From 1.5 to 20 little more comes in, since $\tanh(1.5)$ is already .905.
+# The gate of the feed-forward moves every token. A sign turns the change round and leaves its size: at 1.5
+# and at −1.5 the columns agree. From 1.5 to 20 little more comes in, since $\tanh(1.5)$ is already .905.
 #
 # **Prediction.** Both gates are closed, and the first batch comes. Which parameters get a gradient? Which one
 # step later? And what if somebody, to be on the safe side, starts `o_proj` and the last layer of the
@@ -397,9 +399,9 @@ Table(["", "gates closed", "one step later", "with a second zero, one step later
 # little. With a second zero, nothing ever does. The gate waits for its branch, and the branch waits for its
 # gate. One zero keeps the model whole; two keep it for ever.
 #
-# **Use it** at full size: the block of Flamingo's largest model, text of width 8,192, pictures of width 1,536,
-# 64 heads of 128, and a feed-forward four times as wide inside (its activation is a squared ReLU, without
-# parameters). **Prediction:** it is called cross-attention. What share of its numbers is attention?
+# **Use it** at full size: the block of Flamingo's largest model, text of width 8,192, pictures of width
+# 1,536, 64 heads of 128, and a feed-forward four times as wide inside (its activation is a squared ReLU,
+# without parameters). **Prediction:** it is called cross-attention. What share of its numbers is attention?
 
 # %% experiment="a_block_at_full_size"
 d = 8192
@@ -457,8 +459,8 @@ Table(["claim", "what we compared", "apart by"], rows)
 # %% [markdown]
 # **What we learnt.** None of the four holds.
 #
-# 1. The sign of a gate means nothing. Turn $\alpha$ and `o_proj` round together, and no output moves. Nothing in
-#    training prefers one of the two, which is why Flamingo's authors plot $|\tanh\alpha|$.
+# 1. The sign of a gate means nothing. Turn $\alpha$ and `o_proj` round together, and no output moves. Nothing
+#    in training prefers one of the two; the authors of Flamingo plot $|\tanh\alpha|$.
 # 2. A gate that mixes would take 60 % of the text away at $\alpha=0.7$. Yours, wide open, takes nothing.
 # 3. If the FFN in it is the new one, a block with closed gates hands on something else altogether, 100 % off,
 #    and the frozen model is gone at the first step. If it is the frozen layer's own, then the block has lost
