@@ -48,6 +48,61 @@ class LinearRead(nn.Module):
         return read
 
 
+class MaskedRead(nn.Module):
+    """Stands in for cross-attention with a mask for each token: it reads the mean of what its row keeps.
+
+    Args:
+        d_text: width of a text token.
+        d_visual: width of a visual token.
+
+    Shapes:
+        text        float[b t d_text]
+        visual      float[b s d_visual]
+        media_mask  bool[b t s]   True = keep; None means all are kept
+        returns     float[b t d_text]   zero for a token that keeps nothing
+    """
+
+    def __init__(self, d_text: int, d_visual: int) -> None:
+        super().__init__()
+        self.from_text = nn.Linear(d_text, d_text)
+        self.from_visual = nn.Linear(d_visual, d_text)
+
+    def forward(
+        self,
+        text: Float[Tensor, "b t d_text"],
+        visual: Float[Tensor, "b s d_visual"],
+        media_mask: Bool[Tensor, "b t s"] | None = None,
+    ) -> Float[Tensor, "b t d_text"]:
+        if media_mask is None:
+            media_mask = torch.ones(*text.shape[:2], visual.shape[1], dtype=torch.bool, device=text.device)
+        keep = media_mask.to(visual.dtype)
+        mean = torch.einsum("bts,bsd->btd", keep, visual) / keep.sum(dim=2, keepdim=True).clamp(min=1.0)
+        read: Tensor = self.from_text(text) + self.from_visual(mean)
+        return read * media_mask.any(dim=2, keepdim=True)
+
+
+class PlainFeedForward(nn.Module):
+    """Stands in for a feed-forward: two linear maps around a tanh, each token by itself.
+
+    Args:
+        d_text: width of a token, in and out.
+        d_hidden: hidden units.
+
+    Shapes:
+        text     float[b t d_text]
+        returns  float[b t d_text]
+    """
+
+    def __init__(self, d_text: int, d_hidden: int) -> None:
+        super().__init__()
+        self.wide = nn.Linear(d_text, d_hidden)
+        self.narrow = nn.Linear(d_hidden, d_text)
+
+    def forward(self, text: Float[Tensor, "b t d_text"]) -> Float[Tensor, "b t d_text"]:
+        out: Tensor = self.narrow(self.wide(text).tanh())
+        return out
+
+
 class TinyPipeline(nn.Module):
     """Stands in for "frozen encoder, trained bridge, frozen language model".
 
@@ -218,7 +273,9 @@ class TinyFlamingo(nn.Module):
 
 STAND_INS: dict[str, Callable[..., nn.Module]] = {
     "adding_blocks": AddingBlocks,
+    "feed_forward": PlainFeedForward,
     "linear_read": LinearRead,
+    "masked_read": MaskedRead,
     "tiny_decoder": TinyDecoder,
     "tiny_flamingo": TinyFlamingo,
     "tiny_pipeline": TinyPipeline,
