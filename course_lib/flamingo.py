@@ -128,7 +128,10 @@ def parameter_groups(
         embedding.requires_grad_(True)
         is_new = torch.zeros(len(embedding), 1, device=embedding.device)
         is_new[new_ids] = 1.0
-        embedding.register_hook(lambda gradient: gradient * is_new)  # type: ignore[no-untyped-call]
+        if (earlier := getattr(embedding, "new_rows", None)) is not None:
+            earlier.remove()  # of an earlier call, whose rows these need not be
+        hook = embedding.register_hook(lambda gradient: gradient * is_new)  # type: ignore[no-untyped-call]
+        embedding.new_rows = hook  # type: ignore[attr-defined]
     model.train = partial(_train_branch, model)  # type: ignore[method-assign]
     model.train()
     decayed = [

@@ -361,6 +361,16 @@ def test_steps_with_weight_decay_move_the_branch_and_of_the_language_model_only_
             assert torch.equal(value, before[name]) == name.startswith("language_model."), name
 
 
+def test_asked_again_with_other_new_ids_those_train_and_the_earlier_ones_do_not() -> None:
+    model = Whole()
+    for ids in ([3], [IMAGE, 7]):
+        parameter_groups(model, torch.tensor(ids), 0.1)
+    loss_of(model).backward()
+    gradient = model.language_model.model.embed_tokens.weight.grad  # type: ignore[union-attr]
+    assert isinstance(gradient, Tensor)
+    assert gradient.any(dim=1).nonzero().flatten().tolist() == [7, IMAGE]
+
+
 def test_dropout_of_the_frozen_part_sleeps_through_train_and_the_branch_does_not() -> None:
     model = Whole()
     parameter_groups(model, torch.tensor([IMAGE]), 0.1)
