@@ -473,8 +473,8 @@ def open_idefics(folder: Path | str, real: bool | None = None) -> Idefics:
 
     Args:
         folder: where the tiny checkpoint is written; a temporary folder will do.
-        real: True asks for the real weights (17 GiB to download), False for the tiny ones; None decides by
-            the machine: a GPU with room and a network that is not switched off.
+        real: True asks for the real weights (17 GiB in half precision), False for the tiny ones; None
+            decides by the machine: a GPU with room and a network that is not switched off.
     """
     tf = _transformers()
     if real is None:
@@ -494,7 +494,7 @@ def _opened_idefics(tf: Any, where: str, *, dtype: torch.dtype, device: str) -> 
 
 
 def tiny_idefics(folder: Path | str, seed: int = 0, norms: bool = False) -> Path:
-    """Write an IDEFICS checkpoint of 50 thousand random weights; return its folder.
+    """Write an IDEFICS checkpoint of 75 thousand random weights; return its folder.
 
     Every weight is re-drawn, the gates too: closed ones would hide every error behind them.
 

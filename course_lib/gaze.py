@@ -151,8 +151,8 @@ class Gaze:
             return "reads nothing"
         values = self.map(layer, head, token)
         row, column = np.unravel_index(int(values.argmax()), values.shape)
-        share = _share(float(values.max()))
-        return f"reads picture {self.index[token]}: most at row {row + 1}, column {column + 1} ({share})"
+        most = share(float(values.max()))
+        return f"reads picture {self.index[token]}: most at row {row + 1}, column {column + 1} ({most})"
 
 
 def gaze(
@@ -205,5 +205,6 @@ def gaze(
     return Gaze(list(words), pictures, [int(i) for i in index], maps.cpu().float().numpy(), list(names), gap)
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
+    """A weight with two digits, as it is written everywhere here: .41."""
     return f"{value:.2f}".lstrip("0") or "0"

@@ -27,7 +27,7 @@ from matplotlib.image import imsave
 from course_lib import plots
 from course_lib.exhibits import Exhibit, Table, exhibit
 from course_lib.explorers import explorer, is_live
-from course_lib.gaze import Gaze
+from course_lib.gaze import Gaze, share
 
 VEIL = 0.85  # how dark a place becomes that is not read at all
 
@@ -52,6 +52,7 @@ STYLE = """
 & .veils { display: block }
 & .panel, & .veil, & .said { display: none }
 & .panel i, & .panel .veil { position: absolute; top: 0; height: 100% }
+& .stage > img, & .panel i, & .panel .veil { box-sizing: border-box; border-right: 3px solid #fff }
 & .panel i { background: rgba(0, 0, 0, VEIL) }
 & .sides table { margin: 0; font-size: .9em; color: #111 }
 & .sides table td, & .sides table th { text-align: left; padding: .1em .5em }
@@ -146,9 +147,11 @@ class Page:
 
     @property
     def _told(self) -> str:
+        rows, columns = self.seen.weights.shape[-2:]
         return (
-            "These weights, put through v_proj and o_proj, give what the layers returned to within "
-            f"{max(self.seen.gap, 1e-9):.0e}."
+            f"Lightest is each word's own largest weight; spread evenly over {rows} x {columns} places, each "
+            f"would be {share(1 / (rows * columns))}. These weights, put through v_proj and o_proj, give "
+            f"what the layers returned to within {max(self.seen.gap, 1e-9):.0e}."
         )
 
     def _repr_html_(self) -> str:
