@@ -31,11 +31,15 @@ from course_lib.gaze import Gaze, share
 
 VEIL = 0.85  # how dark a place becomes that is not read at all
 
-# "&" is the page's own class. What is `hidden` in the page is shown from here: where no style may work, it
-# stays hidden, and what is left makes sense. The table's colours must win over a dark notebook's.
+# "&" is the page's own class. What has OFF in the page is turned on from here, hence each !important: where
+# no style may work it stays off, and what is left makes sense. JupyterLab drops `hidden` from a page that it
+# does not trust, and keeps this. The table's colours must win over a dark notebook's.
+OFF = 'style="display:none"'
+# Without it JupyterLab takes the arrow keys for itself. It looks for it on what has the focus.
+KEYS = 'data-lm-suppress-shortcuts="true"'
 STYLE = """
 & { max-width: 60em; color: #111; background: #fff; padding: .5em }
-& .menus, & .row { display: block; border: 0; margin: 0; padding: .2em 0; line-height: 2 }
+& .menus, & .row { display: block !important; border: 0; margin: 0; padding: .2em 0; line-height: 2 }
 & .menus span { margin-right: 1.5em }
 & .row input { position: absolute; opacity: 0; width: 1px; height: 1px; margin: 0 }
 & .word, & .free { display: inline-block; padding: 0 .3em; border: 1px solid #bbb; border-radius: 3px;
@@ -47,9 +51,10 @@ STYLE = """
 & input:focus-visible + label, & input:focus-visible + .word + .off {
   outline: 3px solid #d55e00; outline-offset: 1px }
 & .sides { display: flex; flex-wrap: wrap; gap: 1em; align-items: flex-start }
-& .stage { position: relative; flex: 0 0 auto; width: 26em; max-width: 100%; line-height: 0 }
-& .stage img { image-rendering: pixelated; margin: 0; max-width: none; border-radius: 0 }
-& .veils { display: block }
+& .stage { position: relative; display: flex; flex: 0 0 auto; width: 22em; max-width: 100% }
+& .stage img { image-rendering: pixelated; margin: 0; border-radius: 0;
+  max-width: none !important }
+& .veils { display: block !important; position: absolute; inset: 0 }
 & .panel, & .veil, & .said { display: none }
 & .panel i, & .panel .veil { position: absolute; top: 0; height: 100% }
 & .stage > img, & .panel i, & .panel .veil { box-sizing: border-box; border-right: 3px solid #fff }
@@ -163,28 +168,29 @@ class Page:
         layer_menu = _menu(name, "l", "block", seen.layers, last)
         head_menu = _menu(name, "h", "head", ["mean", *(str(h + 1) for h in heads[1:])], 0)
         words = "".join(
-            f'<input type="radio" name="{name}-t" id="{name}-t{t}" aria-describedby="{name}-r{t}">'
+            f'<input type="radio" {KEYS} name="{name}-t" id="{name}-t{t}" aria-describedby="{name}-r{t}">'
             f'<label for="{name}-t{t}" class="word t{t}">{escape(word)}</label>'
-            f'<label for="{name}-none" class="word off t{t}" aria-hidden="true" hidden>{escape(word)}</label>'
+            f'<label for="{name}-none" class="word off t{t}" aria-hidden="true">{escape(word)}</label>'
             for t, word in enumerate(seen.words)
         )
         none = (
-            f'<input type="radio" name="{name}-t" id="{name}-none" checked>'
+            f'<input type="radio" {KEYS} name="{name}-t" id="{name}-none" checked>'
             f'<label for="{name}-none" class="free">follow the pointer</label>'
         )
         rows = "".join(self._row(name, t, heads, last) for t in range(len(seen.words)))
         panels = "".join(self._panel(t, heads) for t in range(len(seen.words)))
+        wide = f"width:{_percent(1, count)};max-width:12em"
         pictures = "".join(
-            f'<img alt="picture {n + 1}" style="width:{_percent(1, count)}" src="{_png(picture)}">'
+            f'<img alt="picture {n + 1}" style="{wide}" src="{_png(picture)}">'
             for n, picture in enumerate(seen.pictures)
         )
         return (
             f"<style>{_style(name, len(seen.words), len(seen.layers), len(heads))}</style>"
             f'<div class="gaze {name}">'
-            f'<fieldset class="menus" hidden>{layer_menu}{head_menu}</fieldset>'
-            f'<div class="row" role="radiogroup" aria-label="words; choose one to keep it" hidden>'
+            f'<fieldset class="menus" {OFF}>{layer_menu}{head_menu}</fieldset>'
+            f'<div class="row" role="radiogroup" aria-label="words; choose one to keep it" {OFF}>'
             f"{none}{words}</div>"
-            f'<div class="sides"><div class="stage">{pictures}<div class="veils" hidden>{panels}</div></div>'
+            f'<div class="sides"><div class="stage">{pictures}<div class="veils" {OFF}>{panels}</div></div>'
             "<table><thead><tr><th scope='col'>word</th><th scope='col'>what it reads</th></tr></thead>"
             f"<tbody>{rows}</tbody></table></div>"
             f"<details><summary>The same, standing still</summary>{still(seen)._repr_html_()}</details>"
@@ -199,7 +205,7 @@ class Page:
                 texts.setdefault(seen.said(layer, head, token), []).append(f"l{layer}h{place}")
         usual = seen.said(last, None, token)
         said = "".join(
-            f'<span class="said {" ".join(where)}"{"" if text == usual else " hidden"}>{escape(text)}</span>'
+            f'<span class="said {" ".join(where)}"{"" if text == usual else " " + OFF}>{escape(text)}</span>'
             for text, where in texts.items()
         )
         word = escape(seen.words[token])
@@ -224,9 +230,10 @@ class Page:
 
 
 def _menu(name: str, letter: str, title: str, options: Sequence[str], chosen: int) -> str:
+    group = f"{name}-{letter}"
     buttons = "".join(
-        f'<input type="radio" name="{name}-{letter}" id="{name}-{letter}{k}"{" checked" * (k == chosen)}>'
-        f'<label for="{name}-{letter}{k}">{escape(option)}</label>'
+        f'<input type="radio" {KEYS} name="{group}" id="{group}{k}"{" checked" * (k == chosen)}>'
+        f'<label for="{group}{k}">{escape(option)}</label>'
         for k, option in enumerate(options)
     )
     return f'<span role="radiogroup" aria-label="{title}"><b>{title}</b> {buttons}</span>'
@@ -242,7 +249,7 @@ def _style(root: str, tokens: int, layers: int, heads: int) -> str:
         rows += [f"{kept} tr.t{t}", f"{free}:has(.word.t{t}:hover) tr.t{t}", f"{free} tr.t{t}:hover"]
     shown = "".join(
         f".{root}:has(#{root}-l{a}:checked):has(#{root}-h{b}:checked) :is(.veil, .said).l{a}h{b}"
-        "{display:inline}"
+        "{display:inline !important}"
         for a in range(layers)
         for b in range(heads)
     )

@@ -161,11 +161,21 @@ def test_the_keyboard_alone_goes_from_word_to_word(tab: Tab) -> None:
     assert panels(tab) == []
 
 
+def test_jupyterlab_leaves_the_arrow_keys_to_every_input(seen):
+    """It looks for this on the very element that has the focus; without it, it moves to another cell."""
+    inputs = re.findall(r"<input [^>]*>", looking(seen, live=False)._repr_html_())
+    assert len(inputs) == 2 + 4 + 1 + 7
+    assert all('data-lm-suppress-shortcuts="true"' in one for one in inputs)
+
+
 @pytest.mark.slow
 def test_where_no_style_may_work_the_table_and_the_still_figure_are_left(chrome: Browser, seen: Gaze) -> None:
-    """What JupyterLab leaves of a page that it does not trust: no style, no identifiers, inputs disabled."""
+    """What JupyterLab leaves of a page that it does not trust: no style sheet, no `hidden`, no identifiers,
+    inputs disabled.
+    """
     html = looking(seen, live=False)._repr_html_()
     html = re.sub(r"<style>.*?</style>", "", html, flags=re.S)
+    assert " hidden" not in html.replace('aria-hidden="true"', "")
     html = re.sub(r' id="', ' data-jupyter-id="', html).replace("<input ", "<input disabled ")
     tab = chrome.read(f"<!doctype html><meta charset=utf-8><body>{html}", scripts=False)
     assert not tab.shown(".row")
