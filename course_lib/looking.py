@@ -106,14 +106,14 @@ def _table(seen: Gaze, layer: int, head: int | None) -> Table:
 
 
 def looking(seen: Gaze, live: bool | None = None) -> Any:
-    """The row of words to point at; in a live kernel also menus that write out one word's numbers.
+    """The row of words to point at. In a live kernel it is displayed, and menus for one word's numbers come.
 
     Args:
         live: True for the menus, False for the page alone; None decides by the machine.
     """
     if not (is_live() if live is None else live):
         return Page(seen)
-    import ipywidgets
+    from IPython.display import display
 
     heads = [("mean of the heads", None), *((f"head {h + 1}", h) for h in range(seen.weights.shape[1]))]
 
@@ -130,7 +130,9 @@ def looking(seen: Gaze, live: bool | None = None) -> Any:
             "head": widgets.Dropdown(options=heads, value=None, description="head"),
         }
 
-    return ipywidgets.VBox([ipywidgets.HTML(Page(seen)._repr_html_()), explorer(draw, controls, True)])
+    # An output of its own: it is saved with the notebook, which menus are not.
+    display(Page(seen))  # type: ignore[no-untyped-call]
+    return explorer(draw, controls, True)
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,9 @@ def test_the_still_figure_says_what_every_word_reads(seen):
     assert still(seen, layer=0, head=2).table.cells()[3][2] == seen.said(0, 2, 3)
 
 
-def test_moving_a_menu_writes_out_another_word(seen):
-    page, menus = looking(seen, live=True).children
-    assert 'class="gaze' in page.value
+def test_moving_a_menu_writes_out_another_word(seen, capsys):
+    menus = looking(seen, live=True)
+    assert seen.said(1, None, 6) in capsys.readouterr().out, "the page is displayed first"
     controls, screen = {c.description: c for c in menus.children[:-1]}, menus.children[-1]
     assert seen.said(1, None, 1) in screen.value
     controls["word"].value, controls["block"].value, controls["head"].value = 5, 0, 2
@@ -123,7 +123,10 @@ def test_a_word_pointed_at_shows_what_it_reads_and_lets_go(tab: Tab) -> None:
 
 @pytest.mark.slow
 def test_a_click_keeps_a_word_and_a_second_one_lets_it_go(tab: Tab) -> None:
+    assert not tab.shown(".off.t3")
     tab.click(".word.t3")
+    assert tab.shown(".off.t3")
+    assert not tab.shown(".word.t3:not(.off)")
     tab.hover(".word.t5")
     assert panels(tab) == [3]
     tab.leave()
