@@ -111,6 +111,16 @@ def test_what_a_word_reads_is_said_in_words(blocks, row):
     np.testing.assert_allclose(seen.map(1, None, 3), seen.weights[1, :, 3, 1].mean(0))
 
 
+def test_visual_tokens_lie_in_reading_order(blocks, row):
+    """Token 4 of the second picture, counted from 0, is in its second row and second column."""
+    seen = gaze(run_of(blocks, row), blocks, HEADS, list("abcde"), pictures(), GRID, INDEX)
+    with cross_attention_seen(blocks, HEADS) as raw:
+        run_of(blocks, row)()
+    for head in range(HEADS):
+        assert seen.weights[1, head, 3, 1, 1, 1] == raw[1].weights[0, head, 3, 6 + 4]
+        assert seen.weights[1, head, 3, 1, 0, 2] == raw[1].weights[0, head, 3, 6 + 2]
+
+
 def test_sizes_that_do_not_fit_are_told_with_both_numbers(blocks, row):
     with pytest.raises(ShapeError, match=r"4 words.*\(1, 4, 12\).*\(1, 5, 12\)"):
         gaze(run_of(blocks, row), blocks, HEADS, list("abcd"), pictures(), GRID, INDEX)
