@@ -1933,7 +1933,7 @@ d, ran = 16, []
 tiny = LanguageModel(LanguageSizes(n_words=20, d_model=d, n_layers=4, n_heads=2, d_hidden=24))
 small = nn.ModuleList(GatedBlock(MaskedCrossAttention(d, 12, 2, 8), nn.Linear(d, d), d) for _ in range(2))
 flamingo = Flamingo(tiny, small, interval=2)
-flamingo.resampler = PerceiverResampler(12, 3, 1, 2)
+flamingo.resampler = PerceiverResampler(12, 3, 1, 2, 6)
 for name, parts in (("block", small), ("layer", tiny.model.layers)):
     for n, part in enumerate(parts):
         part.register_forward_pre_hook(lambda *_, n=n, name=name: ran.append(f"{name} {n}"))
