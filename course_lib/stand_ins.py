@@ -125,10 +125,10 @@ class CachedReader(nn.Module):
         media_mask: Bool[Tensor, "1 t s"] | None = None,
         cache: Float[Tensor, "1 d_state"] | None = None,
     ) -> tuple[Float[Tensor, "1 t n_words"], Float[Tensor, "1 d_state"]]:
-        if ids.ndim != 2 or len(ids) != 1 or not ids.shape[1] or visual.ndim != 3 or len(visual) != 1:
+        if ids.ndim != 2 or len(ids) != 1 or visual.ndim != 3 or len(visual) != 1:
             raise ShapeError(
                 f"ids are {tuple(ids.shape)} and visual is {tuple(visual.shape)}; this model reads one row: "
-                "give (1, tokens), at least one of them, and (1, visual tokens, width)."
+                "give (1, tokens) and (1, visual tokens, width)."
             )
         wanted = (1, ids.shape[1], visual.shape[1])
         if media_mask is None:
