@@ -472,6 +472,12 @@ Table(
 )
 
 # %% [markdown]
+# **What we learnt.** The first word is the same, to the last bit: it comes from the prompt, which has
+# seen its pictures. From the second on all logits are others. And still six of the eight words are the
+# same here. Nobody finds that by reading. It is found by a test: write with a cache and without, and
+# compare. (With closed gates even that test passes. A test of such a model opens the gates first.)
+
+# %% [markdown]
 # ### A prompt that shows how it is done
 #
 # A row of solved examples and one that is not: that is the whole of "few-shot". In Flamingo's signs,

@@ -11,7 +11,7 @@ import torch
 
 
 def few_shot_prompt(examples, picture, question, image_id, end_of_chunk_id):
-    tag, end = torch.tensor([image_id]), torch.tensor([end_of_chunk_id])
+    tag = torch.tensor([image_id])
     pieces, pictures = [], []
     for shown, asked, answer in examples:
         if shown.shape != picture.shape:
