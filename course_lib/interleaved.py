@@ -63,7 +63,7 @@ def lay_out(
     """Rows of ids from words.
 
     Args:
-        rows: each a beginning and asides, in pieces: words with tags among them, and whether they are learned.
+        rows: each a beginning and asides, in pieces: words, tags among them, and whether learned.
         vocabulary: of the words.
     """
     laid = [_laid(beginning, asides, vocabulary) for beginning, asides in rows]
