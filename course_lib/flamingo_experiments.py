@@ -40,6 +40,7 @@ Numbers = dict[str, Any]
 Batch = tuple[Rows, Float[Tensor, "b n v d"]]
 
 PICTURES, QUESTIONS = 8, 8  # of one training step
+ROWS, EPISODES = 12, 16  # of one training step, where a row has several pictures
 RATE = 1e-3  # that of every other bridge by the layers
 GATES = ("alpha_cross_attn", "alpha_dense")
 KINDS_OF_ONE = ("colour", "shape")  # what is asked of a picture with one thing
@@ -123,7 +124,7 @@ def gates_opening(
     """
     arms = [(f"rate {rate:g}", rate, False) for rate in rates]
     arms.append((f"shuffled pictures, rate {rates[0]:g}", rates[0], True))
-    every = max(1, steps // 8)
+    every = -(-steps // 8)
     courses: dict[str, list[np.ndarray]] = {}
     rows: list[list[object]] = []
     with tqdm(total=len(arms) * len(seeds) * steps, disable=not progress, desc="gates") as bar:
@@ -215,9 +216,9 @@ def closed_and_open(
     Measured is a skill that the language model brought along: to answer questions about a caption. The
     picture is there, behind a tag before the caption. Trained are questions about pictures, no caption.
     """
-    scenes, features = world.new.scenes[:60], world.new.features[:60, None]
+    scenes, features = world.new.scenes[:40], world.new.features[:40, None]
     rows = asked(world, scenes, key("caption"), 4, lambda scene: f"<image> {caption(scene)}")
-    every = max(1, steps // 8)
+    every = -(-steps // 8)
 
     @torch.no_grad()
     def reading(model: InterleavedModel) -> float:
@@ -246,7 +247,7 @@ def closed_and_open(
             ) -> Batch:
                 if step and step % every == 0:
                     curve.append((step, reading(model)))
-                return lesson(world, seed, step)
+                return lesson(world, seed, step, QUESTIONS // 2)
 
             train(model, batch, steps, RATE, bar)
             curve.append((steps, reading(model)))
@@ -281,7 +282,7 @@ def reading_latents(
         for (name, options), seed in product(arms.items(), seeds):
             model = build(seed, **options)
             began = time.process_time()
-            train(model, lambda step, seed=seed: lesson(world, seed, step), steps, RATE, bar)  # type: ignore[misc]
+            train(model, lambda step, seed=seed: lesson(world, seed, step, 6), steps, RATE, bar)  # type: ignore[misc]
             cost = 1000 * (time.process_time() - began) / steps
             with torch.no_grad():
                 keys = model.visual(world.new.features[:1, None]).shape[2]
@@ -330,7 +331,7 @@ def which_picture(
         there move when a trained model is given another mask (the largest difference, by name).
     """
     pictures = ThingPictures(world)
-    test = one_thing_each(world, pictures, Draws("which picture", "exam"), 300, n)
+    test = one_thing_each(world, pictures, Draws("which picture", "exam"), 200, n)
     second = int((test[0].ids == world.vocabulary.image_id)[0].nonzero()[1])
     numbers: Numbers = {name: [] for name in masks}
     bars: dict[str, dict[str, float]] = {}
@@ -340,7 +341,7 @@ def which_picture(
             model = build(seed, mask=mask)
 
             def batch(step: int, seed: int = seed) -> Batch:
-                return one_thing_each(world, pictures, Draws("which picture", seed, step), 12, n)
+                return one_thing_each(world, pictures, Draws("which picture", seed, step), ROWS, n)
 
             train(model, batch, steps, RATE, bar)
             numbers[name].append(measure(model, test))
@@ -429,9 +430,9 @@ def shots(
     def batch(step: int) -> Batch:
         draws = Draws("shots", seed, step)
         if step < GALLERIES_FIRST * steps or step % 2:
-            return gallery(world, pictures, draws, 16)
+            return gallery(world, pictures, draws, EPISODES)
         n_words, by = 2 + draws.below(2), draws.choose(KINDS_OF_ONE)
-        many = [draw_episode(n_words, draws.word() >> 1, by, shots=2) for _ in range(16)]
+        many = [draw_episode(n_words, draws.word() >> 1, by, shots=2) for _ in range(EPISODES)]
         looks = pictures.of([[scene.things[0] for scene in episode.scenes] for episode in many], draws)
         return told(world, many), looks
 
