@@ -122,8 +122,8 @@ def gates_opening(
 
     The control is trained on shuffled pictures: every question meets another scene's picture.
     """
-    arms = [(f"rate {rate:g}", rate, False) for rate in rates]
-    arms.append((f"shuffled pictures, rate {rates[0]:g}", rates[0], True))
+    arms = [(f"rate {rate:.2g}", rate, False) for rate in rates]
+    arms.append((f"shuffled pictures, rate {rates[0]:.2g}", rates[0], True))
     every = -(-steps // 8)
     courses: dict[str, list[np.ndarray]] = {}
     rows: list[list[object]] = []
@@ -256,11 +256,14 @@ def closed_and_open(
             numbers[name] = {"first": curve[0][1], "worst": worst, "last": curve[-1][1], "seen": seen}
             lines.append([name, curve[0][1], worst, curve[-1][1], seen])
     curves["frozen, no blocks"] = [(0, numbers["frozen"]), (steps, numbers["frozen"])]
-    shown = plots.learning_curves(curves, ylabel="loss on a caption's questions")
-    table = Table(
-        ["gates at the start", "loss at step 0", "highest", "at the end", "new pictures, right"], lines
+    shown = plots.learning_curves(curves, ylabel="loss on a caption's questions", ylog=True)
+    said = "; ".join(f"{line[0]}: {line[1]:.3f}, {line[3]:.3f}" for line in lines)
+    alt = (
+        f"Lines: loss on a caption's questions, on a logarithmic axis, over {steps} training steps. At the "
+        f"first and the last: {said}. The frozen model stays at {numbers['frozen']:.3f}."
     )
-    return numbers, replace(shown, table=table)
+    header = ["gates at the start", "loss at step 0", "highest", "at the end", "new pictures, right"]
+    return numbers, replace(shown, alt=alt, table=Table(header, lines))
 
 
 def reading_latents(
@@ -278,6 +281,7 @@ def reading_latents(
     """
     lines: list[list[object]] = []
     numbers: Numbers = {}
+    points: dict[str, list[tuple[int, float]]] = {}
     with tqdm(total=len(arms) * len(seeds) * steps, disable=not progress, desc="latents") as bar:
         for (name, options), seed in product(arms.items(), seeds):
             model = build(seed, **options)
@@ -289,7 +293,7 @@ def reading_latents(
             own, other = (float(np.mean(measure(model, exam(world.new, world, s)))) for s in (False, True))
             numbers.setdefault(name, []).append({"keys": keys, "own": own, "other": other, "ms": cost})
             lines.append([name, seed, keys, own, other, round(cost)])
-    points = {name: [(run["keys"], run["own"]) for run in runs] for name, runs in numbers.items()}
+            points.setdefault("patches" if model.resampler is None else "latents", []).append((keys, own))
     table = Table(["", "seed", "keys a picture", "own picture", "another's", "CPU ms a step"], lines)
     return numbers, replace(plots.against_tokens(points), table=table)
 
