@@ -443,25 +443,44 @@ def shots(
     with tqdm(total=steps, disable=not progress, desc="shots") as bar:
         train(model, batch, steps, RATE, bar)
     numbers: Numbers = {"model": model}
+    bars: dict[str, dict[str, float]] = {}
     for count in counts:
         found: dict[str, list[float]] = {}
         for by in KINDS_OF_ONE:
             many = episodes(n_episodes, 2, by, count)
-            with torch.no_grad():
-                seen = world.features(render_many([s for episode in many for s in episode.scenes]))
-            features: Tensor = rearrange(seen, "(b n) v d -> b n v d", b=len(many))
+            features = _looked_at(world, many)
             other = torch.cat([features[:, :-1], features[:, -1:].roll(1, dims=0)], dim=1)
-            swapped = [[exchanged(episode, answer) for episode in many] for answer in (False, True)]
-            for name, batch_ in (
-                ("as shown", (told(world, many, True), features)),
-                ("words exchanged, old answer", (told(world, swapped[0], True), features)),
-                ("words exchanged, new answer", (told(world, swapped[1], True), features)),
-                ("another picture asked about", (told(world, many, True), other)),
+            old, new = ([exchanged(episode, answer) for episode in many] for answer in (False, True))
+            for name, shown, seen in (
+                ("as shown", many, features),
+                ("words exchanged, old answer", old, features),
+                ("words exchanged, new answer", new, features),
+                ("another picture asked about", many, other),
             ):
-                found.setdefault(name, []).append(measure(model, batch_)[0])
+                found.setdefault(name, []).append(measure(model, (told(world, shown, True), seen))[0])
         numbers[f"{count} shots"] = found
-    bars = {
-        name: {f"{count} shots": float(np.mean(numbers[f"{count} shots"][name])) for count in counts}
-        for name in found
-    }
+        for name, shares in found.items():
+            bars.setdefault(name, {})[f"{count} shots"] = float(np.mean(shares))
+    many = episodes(n_episodes, 2, "colour", 1)
+    numbers["one gate shut"] = one_gate_shut(model, (told(world, many, True), _looked_at(world, many)))
     return numbers, plots.by_kind(bars, xlabel="examples of each word", ylabel="right word likeliest")
+
+
+@torch.no_grad()
+def _looked_at(world: MicroWorld, many: Sequence[Episode]) -> Float[Tensor, "b n v d"]:
+    features = world.features(render_many([scene for episode in many for scene in episode.scenes]))
+    pictures: Tensor = rearrange(features, "(b n) v d -> b n v d", b=len(many))
+    return pictures
+
+
+@torch.no_grad()
+def one_gate_shut(model: InterleavedModel, batch: Batch) -> list[float]:
+    """Share of right answers with the attention gate of one block at zero, for each block."""
+    shares: list[float] = []
+    for block in model.gated:
+        gate = getattr(block, GATES[0])
+        kept = gate.clone()
+        gate.zero_()
+        shares.append(measure(model, batch)[0])
+        gate.copy_(kept)
+    return shares
