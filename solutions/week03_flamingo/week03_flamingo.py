@@ -176,7 +176,7 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # </details>
 # <details><summary>Hint 3: the mask</summary>
 #
-# `F.scaled_dot_product_attention(q, k, values, attn_mask=keep)` takes a boolean `keep`, True = keep, of any
+# `F.scaled_dot_product_attention` takes a boolean `attn_mask`, and there, too, True = keep. It may be of any
 # shape that broadcasts to `b h q s`. Join `visual_mask` and one True for each latent, in the order of the
 # keys.
 # </details>
@@ -197,8 +197,8 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 #
 #     the whole:    if there are frames: visual = visual + time_embeddings[frame]
 #                   latents = the learned latents, once for each picture
-#                   for each layer: latents = latents + attention(visual, latents, visual_mask)
-#                                   latents = latents + feed_forward(latents)
+#                   for each layer: add to the latents what its attention reads (picture, latents, mask),
+#                                   then what its feed-forward makes of them
 #                   return layer_norm(latents)
 # </details>
 
@@ -1408,7 +1408,7 @@ Table(["at the word", "first picture changed: logits move by", "second picture c
 # <details><summary>Hint 4: names</summary>
 #
 # `model.named_parameters()` gives each parameter once, tied ones too, under a name that begins with the
-# name of its part: `name.startswith(("language_model.", "resampler."))`.
+# name of its part: `str.startswith` takes several beginnings at once, as a tuple.
 # </details>
 # <details><summary>Hint 5: pseudocode</summary>
 #
@@ -1730,7 +1730,7 @@ shown
 # </details>
 # <details><summary>Hint 3: padding</summary>
 #
-# `nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=...)` makes one tensor of rows. Where is
+# `pad_sequence` in `nn.utils.rnn` makes one tensor of rows (mind its `batch_first`). Where is
 # it real? Compare places with lengths; an id proves nothing, for `pad_id` may be a word.
 # </details>
 # <details><summary>Hint 4: pseudocode</summary>
@@ -1844,8 +1844,8 @@ assert more == tags
 # %% experiment="which_picture" tags=["nbval-ignore-output"]
 def all_so_far(index, visual_mask):
     number = torch.arange(1, visual_mask.shape[1] + 1)
-    kept = (number <= rearrange(index, "b t -> b t 1")).unsqueeze(3) & visual_mask.unsqueeze(1)
-    return rearrange(kept, "b t n v -> b t (n v)")
+    kept = (number <= index.unsqueeze(2)).unsqueeze(3) & visual_mask.unsqueeze(1)
+    return kept.flatten(2)
 
 
 def all_of_them(index, visual_mask):
@@ -2078,7 +2078,7 @@ whole = torch.cat([prompt, torch.tensor(right)])[None]
 mask = media_mask(media_index(whole, vocabulary.image_id), torch.ones(1, 2, pictures.shape[1]).bool())
 dark = mask.clone()
 dark[:, len(prompt) :] = False  # True = keep: the new tokens keep nothing
-row = rearrange(pictures, "n v d -> 1 (n v) d")
+row = pictures.flatten(0, 1)[None]
 gaps = (reader(whole, row, mask)[0] - reader(whole, row, dark)[0])[0].abs().amax(dim=1)
 gaps = gaps[len(prompt) - 1 : -1].tolist()
 assert min(gaps[1:]) > 1e-3 > gaps[0] == 0
@@ -2522,7 +2522,7 @@ if idefics is not None:
     ids = torch.randint(3, s["n_words"], (1, 9), generator=torch.Generator().manual_seed(SEED))
     ids[0, [1, 5]] = 2  # the tag
     index = media_index(ids, image_id=2)
-    reads = rearrange(index, "b t -> b t 1") == torch.arange(1, 3)  # True where a token reads a picture
+    reads = index[..., None] == torch.arange(1, 3)  # True where a token reads a picture
     ids, reads = ids.to(patches.device), reads.to(patches.device)
     pictures = rearrange(patches, "n v d -> 1 n v d")
     theirs = idefics.logits(ids, pictures, reads)
