@@ -2412,14 +2412,14 @@ flamingo = Flamingo(tiny, small, interval=2)
 flamingo.resampler = PerceiverResampler(12, 3, 1, 2, 6)
 for name, parts in (("block", small), ("layer", tiny.model.layers)):
     for n, part in enumerate(parts):
-        part.register_forward_pre_hook(lambda *_, n=n, name=name: ran.append(f"{name} {n}"))
+        part.register_forward_hook(lambda *_, n=n, name=name: ran.append(f"{name} {n}"))
 reads = flamingo.resampler.blocks[0][0].k_proj
 reads.register_forward_hook(lambda _, args, __: print("the 3 latents read", args[0].shape[1], "tokens"))
 looked = flamingo.resampler(torch.randn(1, 9, 12))
 row = torch.tensor([[1, 5, 6, 7]])  # the tag is one of four tokens
 mask = torch.ones(1, 4, 3, dtype=torch.bool)  # True = keep
 logits = flamingo(looked, mask, tiny.model.embed_tokens(row), torch.ones(1, 4).bool(), torch.arange(4)[None])
-print("who ran:", ", ".join(ran))
+print("who was done, one after another:", ", ".join(ran))
 print(
     f"{row.shape[1]} tokens went in, with 3 visual tokens beside them; logits for {logits.shape[1]} came out"
 )

@@ -75,9 +75,9 @@ def test_its_record_holds_every_token_and_its_row_of_the_mask() -> None:
 def test_a_mask_for_another_number_of_tokens_is_named_with_both_shapes() -> None:
     model, (visual, mask) = reader(), given()
     call = inspect.unwrap(CachedReader.forward)
-    with pytest.raises(ShapeError, match=r"\(1, 5, 6\) of torch.bool; 1 tokens .* need \(1, 1, 6\)"):
+    with pytest.raises(ShapeError, match=r"\(1, 5, 6\) of torch\.bool; 1 tokens .* need \(1, 1, 6\)"):
         call(model, IDS[:, :1], visual, mask, None)
-    with pytest.raises(ShapeError, match="of torch.float32"):
+    with pytest.raises(ShapeError, match=r"of torch\.float32"):
         call(model, IDS, visual, mask.float(), None)
     with pytest.raises(ShapeError, match=r"ids are \(5,\)"):
         call(model, IDS[0], visual, mask, None)

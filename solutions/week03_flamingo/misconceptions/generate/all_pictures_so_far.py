@@ -3,8 +3,7 @@
 Tell: Your mask keeps every picture up to a token. A token looks at the latest one, and hears of earlier
 ones through the language model: == and not >=.
 Caught by: the_cache_changes_nothing, the_prompt_looks_at_its_latest_picture,
-new_tokens_look_at_the_latest_picture, the_tag_is_never_written, the_prompt_stays_as_it_was,
-tags_and_pictures_are_counted
+new_tokens_look_at_the_latest_picture, the_tag_is_never_written, tags_and_pictures_are_counted
 """
 
 import torch

@@ -3,8 +3,7 @@
 Tell: You average the logits over the positions of a call. Each position speaks of its own next token; only
 the last one's is not there yet.
 Caught by: the_cache_changes_nothing, the_prompt_looks_at_its_latest_picture,
-the_picture_matters_to_the_last, writing_stops_at_the_end, the_tag_is_never_written,
-tags_and_pictures_are_counted
+the_picture_matters_to_the_last, the_tag_is_never_written
 """
 
 import torch

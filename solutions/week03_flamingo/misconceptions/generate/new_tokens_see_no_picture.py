@@ -4,7 +4,7 @@ Tell: Your new tokens may see no picture at all. Counted alone, a new token has 
 row it has. Repeat the last row of the prompt's mask.
 Caught by: new_tokens_can_see_the_picture, the_cache_changes_nothing,
 new_tokens_look_at_the_latest_picture, the_picture_matters_to_the_last, writing_stops_at_the_end,
-at_most_n_new_are_written, the_tag_is_never_written, an_empty_prompt_is_an_error
+at_most_n_new_are_written, the_tag_is_never_written
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You keep the cache of the first call. Each later call returns a cache of its own, which knows one
 token more; hand on the newest.
 Caught by: each_token_is_the_likeliest, the_cache_changes_nothing, writing_stops_at_the_end,
-at_most_n_new_are_written, the_tag_is_never_written, the_prompt_stays_as_it_was
+the_tag_is_never_written
 """
 
 import torch

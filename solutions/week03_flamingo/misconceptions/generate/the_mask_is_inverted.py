@@ -4,7 +4,7 @@ Tell: Your mask says True where a visual token is hidden. Everywhere in this cou
 Caught by: new_tokens_can_see_the_picture, the_cache_changes_nothing,
 the_prompt_looks_at_its_latest_picture, new_tokens_look_at_the_latest_picture,
 the_picture_matters_to_the_last, writing_stops_at_the_end, at_most_n_new_are_written,
-the_tag_is_never_written, tags_and_pictures_are_counted, an_empty_prompt_is_an_error
+the_tag_is_never_written, tags_and_pictures_are_counted
 """
 
 import torch

@@ -3,8 +3,8 @@
 Tell: Your mask comes one token late: a tag looks at the picture before its own, and the first tag at none.
 The tag itself is the first to see its picture.
 Caught by: new_tokens_can_see_the_picture, the_cache_changes_nothing,
-the_prompt_looks_at_its_latest_picture, writing_stops_at_the_end, at_most_n_new_are_written,
-the_tag_is_never_written, tags_and_pictures_are_counted, an_empty_prompt_is_an_error
+the_prompt_looks_at_its_latest_picture, writing_stops_at_the_end, the_tag_is_never_written,
+tags_and_pictures_are_counted
 """
 
 import torch

@@ -3,8 +3,8 @@
 Tell: You hand over the whole row together with the cache, so that everything is read twice, then three
 times. With a cache, only what is new goes in.
 Caught by: each_token_is_the_likeliest, new_tokens_can_see_the_picture, the_cache_changes_nothing,
-each_token_is_read_once, writing_stops_at_the_end, at_most_n_new_are_written, the_tag_is_never_written,
-the_prompt_stays_as_it_was, tags_and_pictures_are_counted, an_empty_prompt_is_an_error
+each_token_is_read_once, writing_stops_at_the_end, the_tag_is_never_written, the_prompt_stays_as_it_was,
+tags_and_pictures_are_counted
 """
 
 import torch

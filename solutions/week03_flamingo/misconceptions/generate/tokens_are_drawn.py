@@ -3,8 +3,7 @@
 Tell: Your tokens are drawn at random from what the model finds likely. Here the likeliest is wanted,
 always, so that two runs can be compared.
 Caught by: the_cache_changes_nothing, the_picture_matters_to_the_last, writing_stops_at_the_end,
-at_most_n_new_are_written, the_tag_is_never_written, the_prompt_stays_as_it_was,
-tags_and_pictures_are_counted, an_empty_prompt_is_an_error
+the_tag_is_never_written, tags_and_pictures_are_counted
 """
 
 import torch
