@@ -380,7 +380,7 @@ assert moved["all so far"] == 0 < moved["all"]  # up to there, == and >= are the
 shown
 
 # %% [markdown]
-# **What we learnt.** With the latest picture alone, all three places are at .99 to 1.00 after 80 steps.
+# **What we learnt.** With the latest picture alone, all three places are at .98 to 1.00 after 80 steps.
 # With all so far the first place is as good (.98 in both seeds): up to the second tag the two masks are
 # the same mask, and a trained model's logits there do not move by a single bit when one is put for the
 # other. Then it falls: .65 and .53 for the second picture, .43 and .42 for the third. With no mask every
