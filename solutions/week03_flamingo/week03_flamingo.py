@@ -361,6 +361,7 @@ shown
 # **Prediction.** Three masks, three places in the row: nine numbers. For which of the nine is it certain
 # that two masks must agree?
 
+
 # %% experiment="which_picture" tags=["nbval-ignore-output"]
 def all_so_far(index, visual_mask):
     number = torch.arange(1, visual_mask.shape[1] + 1)
