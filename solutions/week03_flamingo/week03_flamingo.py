@@ -313,10 +313,10 @@ shown
 # week 2's benchmark, after 500 steps of twice as many pictures, gates behind 16 latents answered .96 to
 # .98 and gates before the patches, after 400, .93 to .94.
 #
-# Nor did latents make a step cheaper: 121 ms on 36 patches, 130 to 145 on latents, on a machine that had
-# other work; nearly all of it is the language model. At 36 keys there is nothing to save. With 256
-# patches a frame and eight frames of a film a block would read 2,048 keys, or 64: that is what a
-# resampler is for.
+# Nor did latents make a step cheaper: over three runs every arm took between 101 and 145 ms, 64 latents
+# the most each time, and nothing else kept its order. With so few keys, reading them is a small part of a
+# step, and there is nothing to save. With, say, 256 patches a frame and eight frames of a film a block
+# would read 2,048 keys, or 64: that is what a resampler is for.
 
 # %% [markdown]
 # (begin section 5)
