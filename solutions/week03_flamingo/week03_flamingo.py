@@ -1653,10 +1653,10 @@ shown
 # week 2's benchmark, after 500 steps of twice as many pictures, gates behind 16 latents answered .96 to
 # .98 and gates before the patches, after 400, .93 to .94.
 #
-# Nor did latents make a step cheaper: 121 ms on 36 patches, 130 to 145 on latents, on a machine that had
-# other work; nearly all of it is the language model. At 36 keys there is nothing to save. With 256
-# patches a frame and eight frames of a film a block would read 2,048 keys, or 64: that is what a
-# resampler is for.
+# Nor did latents make a step cheaper: over three runs every arm took between 101 and 145 ms, 64 latents
+# the most each time, and nothing else kept its order. With so few keys, reading them is a small part of a
+# step, and there is nothing to save. With, say, 256 patches a frame and eight frames of a film a block
+# would read 2,048 keys, or 64: that is what a resampler is for.
 
 # %% [markdown]
 # ## 5 · Rows of pictures and words
@@ -1860,7 +1860,7 @@ assert moved["all so far"] == 0 < moved["all"]  # up to there, == and >= are the
 shown
 
 # %% [markdown]
-# **What we learnt.** With the latest picture alone, all three places are at .99 to 1.00 after 80 steps.
+# **What we learnt.** With the latest picture alone, all three places are at .98 to 1.00 after 80 steps.
 # With all so far the first place is as good (.98 in both seeds): up to the second tag the two masks are
 # the same mask, and a trained model's logits there do not move by a single bit when one is put for the
 # other. Then it falls: .65 and .53 for the second picture, .43 and .42 for the third. With no mask every
