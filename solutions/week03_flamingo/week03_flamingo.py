@@ -1643,10 +1643,10 @@ latents, shown = experiments.reading_latents(build, world, arms, steps=12 if FAS
 shown
 
 # %% [markdown]
-# **What we learnt.** Nine merged keys gave .81 of the right answers, 36 patches .73, and the latents .62
-# (4), .57 (16) and .54 (64). A second seed, not run here, gave .79, .71, .62 for 4 and .59 for 64. So the
-# patches are ahead of every number of latents, in both seeds, and sixty-four latents are certainly no
-# better than four: more room than there are patches buys nothing.
+# **What we learnt.** Nine merged keys gave .80 to .81 of the right answers in two runs, 36 patches .73 and
+# .74, and the latents .52 to .62 (4), .57 to .60 (16) and .51 to .54 (64). A second seed, not run here,
+# gave .79, .71, .62 for 4 and .59 for 64. So the patches are ahead of every number of latents, each time,
+# and sixty-four latents are certainly no better than four: more room than there are patches buys nothing.
 #
 # That is no verdict on resamplers. A resampler begins with latents that mean nothing, and has to learn to
 # read before a gate behind it has anything worth opening for; after 160 small steps it is not done. In
@@ -2245,21 +2245,22 @@ print("right words, one shot, that one shut:", *(f"{share:.2f}" for share in few
 shown
 
 # %% [markdown]
-# **What we learnt.** With one example of each word .92 are right, with two and four .95 (colours .95 to
-# 1.00, shapes .89 to .90). Without an example .03: of 32 made-up words none is likelier than another.
-# Exchange the words of the examples, and the old answer falls to .06 while the new one is right in .94:
-# the model says what the row taught it a moment ago. With another row's picture in the last place it is
-# back at the guess, .42 to .53. A reader of examples has to give high, low, high, half; one that ignores
-# them gives half four times.
+# **What we learnt.** We ran this twice, on one thread and on two: sums in another order, and 400 steps
+# later another model. With one example of each word .92 and .87 are right, with four .95 and .91. Without
+# an example .03 and .04: of 32 made-up words none is likelier than another. Exchange the words of the
+# examples, and the old answer falls to .06 and .09 while the new one is right in .94 and .91: the model
+# says what the row taught it a moment ago. With another row's picture in the last place it is back at the
+# guess, .42 to .53. A reader of examples has to give high, low, high, half; one that ignores them gives
+# half four times.
 #
 # More examples than one hardly help. Here a single one says all there is to say: one word, one property.
 # That says nothing about tasks in which an example is ambiguous.
 #
-# Now the last two printed lines, and the experiment on gates once more. The widest attention gate of this
-# model stands at 0.06, before layer 1. Shut it, and nothing is lost: .96 on colours. The gate before
-# layer 0 stands at *0.01*. Shut that one, and .47 remain, the guess. What a gate lets through is its
-# height times what stands behind it, and the weights behind a small gate can be large. Which gate matters
-# is not read off. It is measured, by shutting it.
+# Now the last two printed lines, and the experiment on gates once more. The widest attention gate stood
+# before layer 1, at 0.06 and 0.11. Shut it, and .96 and .83 remain. The gate before layer 0 stood at *0.01*
+# both times. Shut that one, and .47 and .65 remain: the smallest gate was the one that mattered most. What
+# a gate lets through is its height times what stands behind it, and the weights behind a small gate can be
+# large. Which gate matters is not read off. It is measured, by shutting it.
 
 # %% [markdown]
 # ### Where each word looks
@@ -2309,18 +2310,25 @@ looking(seen)
 # %% experiment="looking_counted" tags=["nbval-ignore-output"]
 cells = [scene.things[0].cell for scene in alone]
 rows = [
-    [t, word, index[t], *(seen.map(k, None, t).flatten()[cells[index[t] - 1]] for k in range(4))]
+    [t, word, index[t], *(float(seen.map(k, None, t).flatten()[cells[index[t] - 1]]) for k in range(4))]
     for t, word in enumerate(words)
     if index[t]
 ]
 Table(["place", "word", "reads picture", *(f"on the thing, {name}" for name in names)], rows)
 
 # %% [markdown]
-# **What we learnt.** (placeholder: the numbers are those of the trained model, once it stands above.) Every
-# word reads the picture of the latest tag and no other; the word before the first tag reads nothing. Where in
-# the picture a word looks is another matter. With weights as they were drawn, each word spreads evenly: its
-# largest weight is .03 or .04, and an even spread over 36 places is .03. The page shades each word by its own
-# largest weight, so read the number before you believe a light place.
+# **What we learnt.** Every word reads the picture of the latest tag and no other; the word before the first
+# tag reads nothing. *Where* in its picture it looks has been learned, and from answers alone: nobody told
+# the model where the thing is. In our run the first question's `?` has .75 of its last block's attention on
+# the one cell that holds the thing, where chance is one in nine. From that place the colour is said next.
+#
+# Read the table by columns, too. Before layer 0 a word knows only itself. So it cannot ask for what the
+# sentence is about, and yet `is` and `what` look at the thing: they look for anything that is not board.
+# `?`, which looks hardest before the last layer, looks at it with .03 and .02 before the first.
+#
+# A warning that belongs to every such picture. A weight says where a word *read*, not what became of it; a
+# head can read a cell and add nothing. The page shades each word by its own largest weight, so read the
+# number before you believe a light place.
 
 # %% [markdown]
 # ## 7 · At full size
