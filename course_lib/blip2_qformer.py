@@ -1,8 +1,8 @@
-"""BLIP-2's Q-Former: learned queries and text in one stack, with shared self-attention and separate feed-forwards.
+"""BLIP-2's Q-Former: learned queries and text in one stack, one self-attention for both, a feed-forward each.
 
 Queries and text stand side by side, queries first. In each layer they meet in one self-attention, and a mask
-says who may see whom; then the queries alone read the picture, in every second layer from the first; then each
-side has a feed-forward of its own. Always add, then norm (post-norm, as in BERT).
+says who may see whom; then the queries alone read the picture, in every second layer from the first; then
+each side has a feed-forward of its own. Always add, then norm (post-norm, as in BERT).
 
 Axes in this file:
     b  pairs of picture and text      q  queries      t  text tokens      s  queries, then text
@@ -96,7 +96,7 @@ class PostNormAttention(nn.Module):
 
 
 class QFormerLayer(nn.Module):
-    """One layer: all see each other as far as the mask lets them, the queries read the picture, each side thinks.
+    """All see each other as far as the mask lets them, the queries read the picture, each side thinks.
 
     Args:
         looks: True if the queries read the picture in this layer.
@@ -174,7 +174,8 @@ class QFormer(nn.Module):
         returns      float[b s d]
 
     Raises:
-        ShapeError: n_heads does not divide d_model; queries without a picture; text without its feed-forwards.
+        ShapeError: n_heads does not divide d_model; queries without a picture; text without its own
+            feed-forwards.
     """
 
     def __init__(
@@ -214,8 +215,8 @@ class QFormer(nn.Module):
     ) -> Float[Tensor, "b s d"]:
         if not self.text and tokens.shape[1] > n_queries:
             raise ShapeError(
-                f"{tokens.shape[1] - n_queries} text tokens come in, and this Q-Former was built without its text "
-                "side; build it with text=True."
+                f"{tokens.shape[1] - n_queries} text tokens come in, and this Q-Former was built without "
+                "its text side; build it with text=True."
             )
         tokens = self.dropout(self.layernorm(tokens))
         for layer in self.encoder.layer:

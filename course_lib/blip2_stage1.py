@@ -1,18 +1,20 @@
 """BLIP-2's first stage: three tasks for one Q-Former, and no language model anywhere.
 
     contrast (ITC)   the picture's queries and the text's [CLS], apart: which pairs belong together?
-    match (ITM)      queries and text together: is this one pair right? Wrong ones are drawn, hard ones oftener
+    match (ITM)      queries and text together: is this pair right? Wrong pairs are drawn, hard ones oftener
     write (ITG)      the text behind the queries, word by word: say what is in the picture
 
 Axes in this file:
     b  pairs, pictures      k  texts      q  queries      t  text tokens      v  visual tokens
     d  width of the stack   e  width in which pictures and texts are compared     w  words
 
-Parameter names are those of transformers' `Blip2ForImageTextRetrieval` (5.23), which has no head for writing and no
-temperature; tests hold contrast and match within 1e-5. Writing follows LAVIS' BERT head.
+Parameter names are those of transformers' `Blip2ForImageTextRetrieval` (5.23), which has no head for writing
+and no temperature; tests hold contrast and match within 1e-5. Writing follows LAVIS' BERT head.
 
 Source: Li et al. 2023, BLIP-2, arXiv:2301.12597, section 3.2; LAVIS, blip2_qformer.py.
 """
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -91,7 +93,7 @@ class Stage1(nn.Module):
         n_queries = self.query_tokens.shape[1]
         queries = repeat(self.query_tokens, "1 q d -> b q d", b=len(visual))
         tokens = torch.cat([queries, self.embeddings(ids)], dim=1)
-        out = self.qformer(tokens, n_queries, qformer_mask(task, n_queries, keep), visual)
+        out: Tensor = self.qformer(tokens, n_queries, qformer_mask(task, n_queries, keep), visual)
         return out[:, :n_queries], out[:, n_queries:]
 
     def directions(
@@ -109,7 +111,8 @@ class Stage1(nn.Module):
     ) -> Float[Tensor, "b 2"]:
         """(does not match, matches), the mean over the queries."""
         queries, _ = self.read("match", visual, ids, keep)
-        return reduce(self.itm_head(queries), "b q two -> b two", "mean")
+        out: Tensor = reduce(self.itm_head(queries), "b q two -> b two", "mean")
+        return out
 
     def writing_logits(
         self, visual: Float[Tensor, "b v d_visual"], ids: Int[Tensor, "b t"], keep: Bool[Tensor, "b t"]
@@ -164,16 +167,22 @@ def sample_negatives(
 
 
 def match_loss(
-    model: Stage1,
+    match_logits: Callable[[Tensor, Tensor, Tensor], Tensor],
     visual: Float[Tensor, "b v d_visual"],
     ids: Int[Tensor, "b t"],
     keep: Bool[Tensor, "b t"],
     wrong_text: Int[Tensor, " b"],
     wrong_picture: Int[Tensor, " b"],
 ) -> Float[Tensor, ""]:
-    """Three pairs for each: the right one, its picture with a wrong text, its text with a wrong picture."""
+    """Three pairs for each: the right one, its picture with a wrong text, its text with a wrong picture.
+
+    Args:
+        match_logits: called as match_logits(visual, ids, keep), returns float[3b 2]: (no match, match).
+        visual, ids, keep: the right pairs; True in keep means that a token is real.
+        wrong_text, wrong_picture: from `sample_negatives`.
+    """
     b = len(visual)
-    logits = model.match_logits(
+    logits = match_logits(
         torch.cat([visual, visual, visual[wrong_picture]]),
         torch.cat([ids, ids[wrong_text], ids]),
         torch.cat([keep, keep[wrong_text], keep]),
@@ -183,12 +192,24 @@ def match_loss(
 
 
 def writing_loss(
-    logits: Float[Tensor, "b t w"],
+    writing_logits: Callable[[Tensor, Tensor, Tensor], Tensor],
+    visual: Float[Tensor, "b v d_visual"],
     ids: Int[Tensor, "b t"],
     keep: Bool[Tensor, "b t"],
+    write_id: int,
     smoothing: float = SMOOTHING,
 ) -> Float[Tensor, ""]:
-    """Each token says the next one; padding is not learned."""
+    """Each token says the next one, behind a first token that says: write. Padding is not learned.
+
+    Args:
+        writing_logits: called as writing_logits(visual, ids, keep), returns float[b t w].
+        visual, ids, keep: the pairs; the first token of a text is [CLS]. True in keep means real.
+        write_id: [DEC], which takes the place of [CLS]: one stack, and this is how it knows what to do.
+        smoothing: share of the target that is spread over all words.
+    """
+    asked = ids.clone()
+    asked[:, 0] = write_id
+    logits = writing_logits(visual, asked, keep)
     target = ids[:, 1:].masked_fill(~keep[:, 1:], IGNORED)
     return F.cross_entropy(
         rearrange(logits[:, :-1], "b t w -> (b t) w"),
