@@ -7,7 +7,6 @@ each side has a feed-forward of its own. Always add, then norm (post-norm, as in
 Axes in this file:
     b  pairs of picture and text      q  queries      t  text tokens      s  queries, then text
     i j  a token that looks, a token looked at        v  visual tokens    d  width of queries and text
-    h  heads      e  width of one head
 
 Parameter names and arithmetic are those of transformers' `Blip2QFormerModel` (5.23); tests hold the two
 within 1e-5. InstructBLIP's Q-Former is the same, with the first norm kept among the embeddings.
@@ -16,83 +15,12 @@ Source: Li et al. 2023, BLIP-2, arXiv:2301.12597, section 3.1. Devlin et al. 201
 """
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from course_lib.errors import ShapeError
-
-EPSILON = 1e-12  # BERT's
-
-
-class _Projections(nn.Module):
-    def __init__(self, d_model: int, d_source: int) -> None:
-        super().__init__()
-        self.query = nn.Linear(d_model, d_model)
-        self.key = nn.Linear(d_source, d_model)
-        self.value = nn.Linear(d_source, d_model)
-
-
-class _AddNorm(nn.Module):
-    """LayerNorm(dense(new) + old)."""
-
-    def __init__(self, d_in: int, d_model: int, dropout: float) -> None:
-        super().__init__()
-        self.dense = nn.Linear(d_in, d_model)
-        self.LayerNorm = nn.LayerNorm(d_model, eps=EPSILON)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, new: Float[Tensor, "b s d_in"], old: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d"]:
-        out: Tensor = self.LayerNorm(self.dropout(self.dense(new)) + old)
-        return out
-
-
-class _Hidden(nn.Module):
-    def __init__(self, d_model: int, d_hidden: int) -> None:
-        super().__init__()
-        self.dense = nn.Linear(d_model, d_hidden)
-
-    def forward(self, tokens: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d_hidden"]:
-        return F.gelu(self.dense(tokens))
-
-
-class PostNormAttention(nn.Module):
-    """Multi-head attention, then add and norm.
-
-    Shapes:
-        asking   float[b s d]
-        source   float[b j d_source]   what is read
-        sees     bool[b i j] or bool[b 1 j]   True where token i may see token j; None lets everything see all
-        returns  float[b s d]
-    """
-
-    def __init__(self, d_model: int, d_source: int, n_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.n_heads = n_heads
-        self.rate = dropout
-        self.attention = _Projections(d_model, d_source)
-        self.output = _AddNorm(d_model, d_model, dropout)
-
-    def forward(
-        self,
-        asking: Float[Tensor, "b s d"],
-        source: Float[Tensor, "b j d_source"],
-        sees: Bool[Tensor, "b i j"] | None = None,
-    ) -> Float[Tensor, "b s d"]:
-        q, k, values = (
-            rearrange(project(tokens), "b s (h e) -> b h s e", h=self.n_heads)
-            for project, tokens in (
-                (self.attention.query, asking),
-                (self.attention.key, source),
-                (self.attention.value, source),
-            )
-        )
-        mask = None if sees is None else rearrange(sees, "b i j -> b 1 i j")
-        rate = self.rate if self.training else 0.0
-        read = F.scaled_dot_product_attention(q, k, values, attn_mask=mask, dropout_p=rate)
-        out: Tensor = self.output(rearrange(read, "b h s e -> b s (h e)"), asking)
-        return out
+from course_lib.post_norm import EPSILON, AddNorm, Hidden, PostNormAttention
 
 
 class QFormerLayer(nn.Module):
@@ -119,10 +47,10 @@ class QFormerLayer(nn.Module):
         if looks:
             self.crossattention = PostNormAttention(d_model, d_visual, n_heads, dropout)
         if text:
-            self.intermediate = _Hidden(d_model, d_hidden)
-            self.output = _AddNorm(d_hidden, d_model, dropout)
-        self.intermediate_query = _Hidden(d_model, d_hidden)
-        self.output_query = _AddNorm(d_hidden, d_model, dropout)
+            self.intermediate = Hidden(d_model, d_hidden)
+            self.output = AddNorm(d_hidden, d_model, dropout)
+        self.intermediate_query = Hidden(d_model, d_hidden)
+        self.output_query = AddNorm(d_hidden, d_model, dropout)
 
     def forward(
         self,

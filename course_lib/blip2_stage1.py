@@ -23,8 +23,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from course_lib.blip2_masks import qformer_mask
-from course_lib.blip2_qformer import EPSILON, QFormer
+from course_lib.blip2_qformer import QFormer
 from course_lib.errors import ShapeError
+from course_lib.post_norm import EPSILON
 
 SMOOTHING = 0.1
 TEMPERATURE = 0.07
