@@ -1,7 +1,7 @@
 """BLIP-2's second stage: what the queries have read becomes a prefix of a frozen language model.
 
 The text side of stage 1 is dropped, for no text enters the Q-Former any more. What trains is the whole rest:
-the queries, every layer, and one matrix to the width of a word. The encoder and the language model are frozen.
+the queries, every layer, and one matrix to the width of a word. Encoder and language model are frozen.
 
 Axes in this file:
     b  pictures      v  visual tokens      q  queries      d  width of a query
