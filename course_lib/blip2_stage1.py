@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange, reduce, repeat
+from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -97,15 +97,12 @@ class Stage1(nn.Module):
         out: Tensor = self.qformer(tokens, n_queries, qformer_mask(task, n_queries, keep), visual)
         return out[:, :n_queries], out[:, n_queries:]
 
-    def directions(
+    def projections(
         self, visual: Float[Tensor, "b v d_visual"], ids: Int[Tensor, "b t"], keep: Bool[Tensor, "b t"]
     ) -> tuple[Float[Tensor, "b q e"], Float[Tensor, "b e"]]:
-        """Unit vectors: one for each query of each picture, and one for each text, from its first token."""
+        """Where pictures and texts are compared: each query of a picture, and the first token of a text."""
         queries, text = self.read("contrast", visual, ids, keep)
-        return (
-            F.normalize(self.vision_projection(queries), dim=-1),
-            F.normalize(self.text_projection(text[:, 0]), dim=-1),
-        )
+        return self.vision_projection(queries), self.text_projection(text[:, 0])
 
     def match_logits(
         self, visual: Float[Tensor, "b v d_visual"], ids: Int[Tensor, "b t"], keep: Bool[Tensor, "b t"]
@@ -125,16 +122,28 @@ class Stage1(nn.Module):
 
 
 def similarity(pictures: Float[Tensor, "b q e"], texts: Float[Tensor, "k e"]) -> Float[Tensor, "b k"]:
-    """Of every picture to every text: that of the query which comes closest."""
-    return reduce(torch.einsum("bqe,ke->bqk", pictures, texts), "b q k -> b k", "max")
+    """Cosine of every picture to every text: that of the query which comes closest."""
+    pictures, texts = F.normalize(pictures, dim=-1), F.normalize(texts, dim=-1)
+    return reduce(einsum(pictures, texts, "b q e, k e -> b q k"), "b q k -> b k", "max")
 
 
-def contrast_loss(
-    alike: Float[Tensor, "b b"], temperature: Float[Tensor, ""] | float, smoothing: float = SMOOTHING
+def itc_loss(
+    pictures: Float[Tensor, "b q e"],
+    texts: Float[Tensor, "b e"],
+    temperature: Float[Tensor, ""] | float,
+    smoothing: float = SMOOTHING,
 ) -> Float[Tensor, ""]:
-    """Mean of two cross-entropies, along the rows and along the columns; the diagonal is right."""
-    right = torch.arange(len(alike), device=alike.device)
-    logits = alike / temperature
+    """Mean of two cross-entropies over cosine / temperature, by rows and by columns; the diagonal is right.
+
+    Raises:
+        ShapeError: another number of pictures than of texts.
+    """
+    if len(pictures) != len(texts):
+        raise ShapeError(
+            f"{len(pictures)} pictures and {len(texts)} texts are no pairs; give as many of each."
+        )
+    logits = similarity(pictures, texts) / temperature
+    right = torch.arange(len(logits), device=logits.device)
     rows = F.cross_entropy(logits, right, label_smoothing=smoothing)
     columns = F.cross_entropy(logits.T, right, label_smoothing=smoothing)
     return (rows + columns) / 2
@@ -167,7 +176,7 @@ def sample_negatives(
         )
 
 
-def match_loss(
+def itm_loss(
     match_logits: Callable[[Tensor, Tensor, Tensor], Tensor],
     visual: Float[Tensor, "b v d_visual"],
     ids: Int[Tensor, "b t"],
@@ -192,7 +201,7 @@ def match_loss(
     return F.cross_entropy(logits, right.to(logits.device))
 
 
-def writing_loss(
+def itg_loss(
     writing_logits: Callable[[Tensor, Tensor, Tensor], Tensor],
     visual: Float[Tensor, "b v d_visual"],
     ids: Int[Tensor, "b t"],
