@@ -1,8 +1,9 @@
 """Flamingo: gated blocks before every n-th layer of a frozen language model, put in without editing it.
 
 A block is hung before its layer as a forward pre-hook, so any causal language model whose layers are in
-`model.layers` will do: the course's own, and every transformers model of the Llama family. The model's class,
-its parameters' names and its checkpoints stay what they are; called on its own, it never meets a picture.
+`model.layers` will do: the course's own, and every transformers model of the Llama family. The hooks are
+there for the time of one call. The model's class, its parameters' names and its checkpoints stay what they
+are; called on its own, it never meets a picture, and a copy of the whole is a whole of its own.
 
 Axes in this file:
     b  rows of the batch      t  text tokens      n  pictures      v  visual tokens of one picture
@@ -11,6 +12,7 @@ Axes in this file:
 Source: Alayrac et al. 2022, Flamingo, arXiv:2204.14198, section 2.2 (blocks), 3.2 and B.1.1 (what trains).
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -53,19 +55,6 @@ class Flamingo(nn.Module):
         self.language_model = language_model
         self.blocks = blocks
         self.interval = interval
-        self._seen: tuple[Tensor, Tensor] | None = None
-        for block, place in zip(blocks, places, strict=True):
-            layers[place].register_forward_pre_hook(self._before(block), with_kwargs=True)
-
-    def _before(self, block: nn.Module) -> Any:
-        def change(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            if self._seen is None:
-                return None
-            if args:
-                return (block(args[0], *self._seen), *args[1:]), kwargs
-            return args, {**kwargs, "hidden_states": block(kwargs["hidden_states"], *self._seen)}
-
-        return change
 
     def forward(
         self,
@@ -74,11 +63,25 @@ class Flamingo(nn.Module):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        self._seen = (visual, media_mask)
+        places = _layers(self.language_model)[:: self.interval]
+        hooks = [
+            layer.register_forward_pre_hook(_reads_first(block, visual, media_mask), with_kwargs=True)
+            for layer, block in zip(places, self.blocks, strict=True)
+        ]
         try:
             return self.language_model(*args, **kwargs)
-        finally:
-            self._seen = None  # whoever calls the language model itself next gets the language model itself
+        finally:  # after an error too: whoever calls the language model next gets the language model itself
+            for hook in hooks:
+                hook.remove()
+
+
+def _reads_first(block: nn.Module, visual: Tensor, media_mask: Tensor) -> Any:
+    def change(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            return (block(args[0], visual, media_mask), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": block(kwargs["hidden_states"], visual, media_mask)}
+
+    return change
 
 
 def _layers(language_model: nn.Module) -> nn.ModuleList:
@@ -98,7 +101,8 @@ def parameter_groups(
 
     Of the language model train the rows of the embedding that belong to new tokens, such as the tags: its
     other rows get no gradient. Everything else of it keeps its numbers, and stays in eval mode through
-    `model.train()`.
+    `model.train()`. Call it once, on the object that will be trained: the hook that holds the old rows is not
+    in a deep copy, and two of them let pass only what both do.
 
     Args:
         model: with the part `language_model` (its embedding in `model.embed_tokens`) and others, which
@@ -130,13 +134,7 @@ def parameter_groups(
         is_new = torch.zeros(len(embedding), 1, device=embedding.device)
         is_new[new_ids] = 1.0
         embedding.register_hook(lambda gradient: gradient * is_new)  # type: ignore[no-untyped-call]
-
-    def train(mode: bool = True) -> nn.Module:
-        type(model).train(model, mode)
-        language_model.eval()
-        return model
-
-    model.train = train  # type: ignore[method-assign]
+    model.train = partial(_train_branch, model)  # type: ignore[method-assign]  # a copy's is its own
     model.train()
     decayed = [
         parameter
@@ -149,6 +147,13 @@ def parameter_groups(
         {"params": decayed, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
+
+
+def _train_branch(model: nn.Module, mode: bool = True) -> nn.Module:
+    type(model).train(model, mode)
+    assert isinstance(model.language_model, nn.Module)
+    model.language_model.eval()
+    return model
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:

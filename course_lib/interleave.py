@@ -52,7 +52,7 @@ def interleave(
         raise ShapeError("there are 0 documents; give at least one.")
     rows = [_row(number, document, image_id, end_of_chunk_id) for number, document in enumerate(documents)]
     longest = max(len(ids) for ids, _ in rows)
-    ids = torch.full((len(rows), longest), pad_id)
+    ids = rows[0][0].new_full((len(rows), longest), pad_id)
     labels = torch.full_like(ids, IGNORED)
     keep = torch.zeros_like(ids, dtype=torch.bool)
     for row, (tokens, learned) in enumerate(rows):
@@ -77,9 +77,9 @@ def _row(
             )
         if has_picture:
             tokens.append(words.new_tensor([image_id]))
-            learned.append(torch.tensor([False]))
+            learned.append(words.new_zeros(1, dtype=torch.bool))
         tokens += [words, words.new_tensor([end_of_chunk_id])]
-        learned.append(torch.full((len(words) + 1,), has_picture))
+        learned.append(words.new_full((len(words) + 1,), has_picture, dtype=torch.bool))
     return torch.cat(tokens), torch.cat(learned)
 
 

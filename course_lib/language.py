@@ -175,7 +175,10 @@ class DecoderLayer(nn.Module):
         sees: Bool[Tensor, "b 1 t s"],
         turn: Float[Tensor, "two b 1 t e"],
         cache: LayerCache | None = None,
+        looks: list[Tensor] | None = None,
     ) -> Float[Tensor, "b t d"]:
+        if looks is not None:  # in here, where a hook before the layer has already changed the tokens
+            looks.append(self.looks(tokens, sees, turn))
         tokens = tokens + self.self_attn(self.input_layernorm(tokens), sees, turn, cache)
         return tokens + self.mlp(self.post_attention_layernorm(tokens))  # type: ignore[no-any-return]
 
@@ -254,9 +257,7 @@ class LanguageModel(nn.Module):
             assert isinstance(layer, DecoderLayer)
             if before_layer is not None:
                 hidden = before_layer(index, hidden)
-            if looks is not None:
-                looks.append(layer.looks(hidden, sees, turn))
-            hidden = layer(hidden, sees, turn, None if cache is None else cache[index])
+            hidden = layer(hidden, sees, turn, None if cache is None else cache[index], looks)
         return F.linear(self.model.norm(hidden), self.model.embed_tokens.weight)
 
 

@@ -4,7 +4,8 @@ An exercise that needs "some attention" or "some model" must not depend on the l
 would cost marks twice. These parts are deliberately dull, and know nothing about any right answer.
 
 Axes in this file:
-    b  rows of the batch      t  text tokens      v  visual tokens
+    b  rows of the batch      t  text tokens      v  visual tokens      d  width of a text token
+    s  visual tokens of all pictures of a row
 """
 
 from collections.abc import Callable
@@ -78,8 +79,148 @@ class TinyPipeline(nn.Module):
         return out
 
 
+class TinyLayer(nn.Module):
+    """A layer of `TinyDecoder`: each token adds something of all kept tokens up to itself.
+
+    In training mode its dropout is awake, and `drift` follows the data.
+    """
+
+    def __init__(self, d_text: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(d_text, d_text)
+        self.dropout = nn.Dropout(0.5)
+        self.drift: Tensor
+        self.register_buffer("drift", torch.zeros(d_text))
+
+    def forward(
+        self, hidden_states: Float[Tensor, "b t d"], keep: Bool[Tensor, "b t"]
+    ) -> Float[Tensor, "b t d"]:
+        if self.training:
+            self.drift.lerp_(hidden_states.detach().mean(dim=(0, 1)), 0.1)
+        real = keep[:, :, None].to(hidden_states.dtype)
+        so_far = (real * hidden_states).cumsum(dim=1) / real.cumsum(dim=1).clamp(min=1.0)
+        mixed: Tensor = self.dropout(torch.tanh(self.mix(hidden_states + so_far - self.drift)))
+        return hidden_states + mixed
+
+
+class TinyStack(nn.Module):
+    """Embedding, layers and norm of `TinyDecoder`."""
+
+    def __init__(self, n_words: int, d_text: int, n_layers: int) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(n_words, d_text)
+        self.layers = nn.ModuleList(TinyLayer(d_text) for _ in range(n_layers))
+        self.norm = nn.LayerNorm(d_text)
+
+
+class TinyDecoder(nn.Module):
+    """Stands in for a causal language model: embedding, layers and norm in `model`, a tied output.
+
+    Its layers are nonlinear and look back, so what stands before which of them shows in the output.
+
+    Args:
+        n_words: rows of the embedding, and columns of the output.
+        d_text: width of a token.
+        n_layers: how many layers.
+        by_keyword: not 0: the layers are called as layer(hidden_states=..., keep=...), without positions.
+
+    Shapes:
+        ids      int[b t]     or float[b t d]: embeddings
+        keep     bool[b t]    True = keep; None means all are kept
+        returns  float[b t n_words]; with `both`, a pair: that, and the float[b t d] before the output
+    """
+
+    def __init__(self, n_words: int, d_text: int, n_layers: int, by_keyword: int = 0) -> None:
+        super().__init__()
+        self.by_keyword = bool(by_keyword)
+        self.model = TinyStack(n_words, d_text, n_layers)
+
+    def forward(
+        self, ids: Tensor, keep: Tensor | None = None, both: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        hidden = ids if ids.is_floating_point() else self.model.embed_tokens(ids)
+        keep = torch.ones(hidden.shape[:2], dtype=torch.bool) if keep is None else keep
+        for layer in self.model.layers:
+            hidden = layer(hidden_states=hidden, keep=keep) if self.by_keyword else layer(hidden, keep)
+        hidden = self.model.norm(hidden)
+        logits = hidden @ self.model.embed_tokens.weight.T
+        return (logits, hidden) if both else logits
+
+
+class AddingBlock(nn.Module):
+    """Stands in for a block that adds what it read in the pictures: `strength` is 0 as built.
+
+    Args:
+        d_text: width of a text token.
+        d_visual: width of a visual token.
+
+    Shapes:
+        text        float[b t d_text]
+        visual      float[b s d_visual]
+        media_mask  bool[b t s]   True = keep
+        returns     float[b t d_text]
+    """
+
+    def __init__(self, d_text: int, d_visual: int) -> None:
+        super().__init__()
+        self.from_text = nn.Linear(d_text, d_text)
+        self.from_visual = nn.Linear(d_visual, d_text, bias=False)
+        self.dropout = nn.Dropout(0.5)
+        self.strength = nn.Parameter(torch.zeros(1))
+        self.strengths = nn.Parameter(torch.ones(1, 1, d_text))
+
+    def forward(self, text: Tensor, visual: Tensor, media_mask: Tensor) -> Tensor:
+        seen = media_mask.to(visual.dtype) @ self.from_visual(visual) / media_mask.shape[2] ** 0.5
+        read = self.dropout(torch.tanh(self.from_text(text)) * seen)
+        added: Tensor = self.strength * self.strengths * read
+        return text + added
+
+
+class AddingBlocks(nn.ModuleList):
+    """Several of `AddingBlock` in a list."""
+
+    def __init__(self, n: int, d_text: int, d_visual: int) -> None:
+        super().__init__(AddingBlock(d_text, d_visual) for _ in range(n))
+
+
+class TinyFlamingo(nn.Module):
+    """Stands in for a whole that is trained: a `resampler`, `blocks`, and a `language_model`.
+
+    Deliberately simple: the blocks stand in a row between the embedding and the first layer.
+
+    Args:
+        n_words, d_text, n_layers: as in `TinyDecoder`.
+        d_visual: width of a visual token.
+        n_blocks: how many blocks.
+
+    Shapes:
+        ids         int[b t]
+        visual      float[b s d_visual]
+        media_mask  bool[b t s]   True = keep
+        returns     float[b t n_words]
+    """
+
+    def __init__(self, n_words: int, d_text: int, n_layers: int, d_visual: int, n_blocks: int) -> None:
+        super().__init__()
+        self.resampler = nn.Sequential(nn.Linear(d_visual, d_visual), nn.LayerNorm(d_visual))
+        self.resampler.register_parameter("latents", nn.Parameter(torch.zeros(2, d_visual)))
+        self.blocks = AddingBlocks(n_blocks, d_text, d_visual)
+        self.language_model = TinyDecoder(n_words, d_text, n_layers)
+
+    def forward(self, ids: Tensor, visual: Tensor, media_mask: Tensor) -> Tensor:
+        visual = self.resampler(visual) + self.resampler.get_parameter("latents").mean(dim=0)
+        text = self.language_model.model.embed_tokens(ids)
+        for block in self.blocks:
+            text = block(text, visual, media_mask)
+        logits: Tensor = self.language_model(text)
+        return logits
+
+
 STAND_INS: dict[str, Callable[..., nn.Module]] = {
+    "adding_blocks": AddingBlocks,
     "linear_read": LinearRead,
+    "tiny_decoder": TinyDecoder,
+    "tiny_flamingo": TinyFlamingo,
     "tiny_pipeline": TinyPipeline,
 }
 

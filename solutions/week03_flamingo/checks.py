@@ -26,6 +26,361 @@ from course_lib.checking import (
 
 # -- perceiver_resampler ---------------------------------------------------------------------------------
 
+
+def resampler_weights(draw, d_model=14, n_latents=5, n_layers=2, n_heads=3, d_head=4):
+    """Sizes to build a resampler with, and drawn weights under the names that the exercise states."""
+    sizes = {"latents": (n_latents, d_model)}
+    norms = ["layer_norm"]
+    for i in range(n_layers):
+        norms += [f"blocks.{i}.0.context_layer_norm", f"blocks.{i}.0.latents_layer_norm", f"blocks.{i}.1.ln"]
+        sizes |= {f"blocks.{i}.0.{x}_proj.weight": (n_heads * d_head, d_model) for x in "qkv"}
+        sizes |= {
+            f"blocks.{i}.0.output_proj.weight": (d_model, n_heads * d_head),
+            f"blocks.{i}.1.fc.weight": (4 * d_model, d_model),
+            f"blocks.{i}.1.c_proj.weight": (d_model, 4 * d_model),
+        }
+    sizes |= {f"{norm}.{part}": (d_model,) for norm in norms for part in ("weight", "bias")}
+    given = {"d_model": d_model, "n_latents": n_latents, "n_layers": n_layers}
+    given |= {"n_heads": n_heads, "d_head": d_head}
+    return given, {name: draw.normal(*size, std=0.4) for name, size in sizes.items()}
+
+
+@claim(
+    "perceiver_resampler",
+    "Weights go in by name, and any number of visual tokens becomes n_latents tokens.",
+    weight=0.5,
+)
+def any_number_of_visual_tokens_becomes_n_latents(subject, draw):
+    given, weights = resampler_weights(draw)
+    ours = subject.build_with(weights, **given)
+    for b, v in ((2, 8), (3, 1), (2, 21)):
+        seen = expect_tensor(
+            ours(draw.normal(b, v, 14)), (b, 5, 14), look="The latents are handed on, the picture is not."
+        )
+        expect_different(
+            seen[1:],
+            seen[:-1],
+            look="Two pictures should not give the same summary. Is the picture read at all?",
+        )
+
+
+@claim("perceiver_resampler", "In one layer, every latent reads the picture and every other latent.")
+def latents_read_the_picture_and_each_other(subject, draw):
+    given, weights = resampler_weights(draw, n_layers=1)
+    ours = subject.build_with(weights, **given)
+    visual = draw.normal(1, 8, 14)
+    before = expect_tensor(ours(visual), (1, 5, 14))
+    changed = visual.clone()
+    changed[0, draw.integer(0, 8)] = draw.normal(14)
+    moved = (expect_tensor(ours(changed), (1, 5, 14)) - before)[0].abs().amax(dim=1) > 1e-5
+    expect(
+        bool(moved.all()),
+        seen=f"changing one visual token moves {int(moved.sum())} of 5 outputs",
+        look="Keys and values come from the visual tokens and the latents together. Are both in `source`?",
+    )
+    latent = draw.integer(0, 5)
+    latents = weights["latents"].clone()
+    latents[latent] = draw.normal(14)
+    load_or_fail(ours, {**weights, "latents": latents})
+    moved = (expect_tensor(ours(visual), (1, 5, 14)) - before)[0].abs().amax(dim=1) > 1e-5
+    expect(
+        bool(moved.all()),
+        seen=f"changing latent {latent} moves {int(moved.sum())} of 5 outputs",
+        look="There is no self-attention beside this attention. Through which keys and values could one "
+        "latent hear another?",
+    )
+
+
+@claim("perceiver_resampler", "Hidden visual tokens are not read, and a picture of padding gives numbers.")
+def hidden_visual_tokens_are_not_read(subject, draw):
+    given, weights = resampler_weights(draw)
+    ours = subject.build_with(weights, **given)
+    visual = draw.normal(2, 7, 14)
+    keep = torch.tensor([[True, False, True, True, False, False, True], [False] * 7])
+    seen = expect_tensor(ours(visual, keep), (2, 5, 14))
+    expect_finite(
+        seen,
+        look="The second picture keeps none of its 7 tokens. The latents are never hidden: each can still "
+        "read all latents.",
+    )
+    look = (
+        "True in visual_mask means KEEP. Is the mask inverted? And there are 7 + 5 keys: the mask of the "
+        "visual tokens goes on with one True for each latent."
+    )
+    alone = expect_tensor(ours(visual[:1, keep[0]]), (1, 5, 14))
+    expect_same(seen[:1], alone, look=look)
+    expect_same(ours(draw.normal(2, 7, 14), keep)[1], seen[1], look=look)
+    expect_different(alone, seen[1:], look="A picture and no picture give the same. Is the picture read?")
+
+
+# -- media_index -----------------------------------------------------------------------------------------
+
+
+@claim("media_index", "t I t t I t reads 0 1 1 1 2 2, and a row without a tag reads none.", weight=0.5)
+def a_row_of_two_pictures_is_numbered(subject, draw):
+    image_id = draw.integer(1, 9)
+    ids = draw.integers(10, 90, 2, 6)
+    ids[0, 1] = ids[0, 4] = image_id
+    expect_same(
+        subject(ids, image_id),
+        torch.tensor([[0, 1, 1, 1, 2, 2], [0, 0, 0, 0, 0, 0]]),
+        look="Walk along the row with a counter. When does it go up: at the tag, or behind it? And does the "
+        "second row begin at 0 again?",
+    )
+
+
+@claim("media_index", "t I E t I E with E as end_id reads 0 1 1 0 2 2.", weight=0.5)
+def what_follows_an_end_reads_none(subject, draw):
+    image_id, end_id = draw.integer(1, 9), draw.integer(90, 99)
+    ids = draw.integers(10, 90, 1, 6)
+    ids[0, [1, 4]], ids[0, [2, 5]] = image_id, end_id
+    expect_same(
+        subject(ids, image_id, end_id),
+        torch.tensor([[0, 1, 1, 0, 2, 2]]),
+        look="The sign still reads its document's picture; what follows it reads none, up to the next tag. "
+        "Does the count go on there?",
+    )
+
+
+# -- media_mask ------------------------------------------------------------------------------------------
+
+# (begin perceiver_resampler)
+#
+#
+#
+# (end perceiver_resampler)
+
+# -- media_index -----------------------------------------------------------------------------------------
+
+
+@claim("media_index", "t I t t I t reads 0 1 1 1 2 2, and a row without a tag reads none.", weight=0.5)
+def a_row_of_two_pictures_is_numbered(subject, draw):
+    image_id = draw.integer(1, 9)
+    ids = draw.integers(10, 90, 2, 6)
+    ids[0, 1] = ids[0, 4] = image_id
+    expect_same(
+        subject(ids, image_id),
+        torch.tensor([[0, 1, 1, 1, 2, 2], [0, 0, 0, 0, 0, 0]]),
+        look="Walk along the row with a counter. When does it go up: at the tag, or behind it? And does the "
+        "second row begin at 0 again?",
+    )
+
+
+@claim("media_index", "t I E t I E with E as end_id reads 0 1 1 0 2 2.", weight=0.5)
+def what_follows_an_end_reads_none(subject, draw):
+    image_id, end_id = draw.integer(1, 9), draw.integer(90, 99)
+    ids = draw.integers(10, 90, 1, 6)
+    ids[0, [1, 4]], ids[0, [2, 5]] = image_id, end_id
+    expect_same(
+        subject(ids, image_id, end_id),
+        torch.tensor([[0, 1, 1, 0, 2, 2]]),
+        look="The sign still reads its document's picture; what follows it reads none, up to the next tag. "
+        "Does the count go on there?",
+    )
+
+
+# -- media_mask ------------------------------------------------------------------------------------------
+
+
+@claim(
+    "media_mask", "It is a boolean table: a row for each word, a column for each visual token.", weight=0.5
+)
+def the_media_mask_has_a_column_for_each_visual_token(subject, draw):
+    index = draw.integers(0, 4, 2, 7)
+    mask = expect_tensor(
+        subject(index, torch.ones(2, 3, 5, dtype=torch.bool)),
+        (2, 7, 15),
+        look="3 pictures of 5 visual tokens are 15 columns, and 7 words are 7 rows.",
+    )
+    expect(mask.dtype == torch.bool, seen=f"a mask of type {mask.dtype}", look="True = keep: a boolean mask.")
+
+
+@claim(
+    "media_mask",
+    "A word keeps the real visual tokens of its own picture, and a word of index 0 none.",
+    weight=0.5,
+)
+def a_word_keeps_its_own_picture(subject, draw):
+    index = torch.tensor([[0, 1, 2]])
+    visual_mask = torch.tensor([[[True, True, True], [True, False, False]]])
+    own = torch.zeros(1, 3, 6, dtype=torch.bool)
+    own[0, 1, :3] = own[0, 2, 3] = True
+    expect_same(
+        subject(index, visual_mask),
+        own,
+        look="Two pictures of three visual tokens; of the second only the first token is real. Which picture "
+        "has number 1, and which number says none?",
+    )
+
+
+# -- influence -------------------------------------------------------------------------------------------
+
+# (begin perceiver_resampler)
+#
+#
+#
+# (end perceiver_resampler)
+
+# -- media_index -----------------------------------------------------------------------------------------
+
+
+@claim("media_index", "t I t t I t reads 0 1 1 1 2 2, and a row without a tag reads none.", weight=0.5)
+def a_row_of_two_pictures_is_numbered(subject, draw):
+    image_id = draw.integer(1, 9)
+    ids = draw.integers(10, 90, 2, 6)
+    ids[0, 1] = ids[0, 4] = image_id
+    expect_same(
+        subject(ids, image_id),
+        torch.tensor([[0, 1, 1, 1, 2, 2], [0, 0, 0, 0, 0, 0]]),
+        look="Walk along the row with a counter. When does it go up: at the tag, or behind it? And does the "
+        "second row begin at 0 again?",
+    )
+
+
+@claim("media_index", "t I E t I E with E as end_id reads 0 1 1 0 2 2.", weight=0.5)
+def what_follows_an_end_reads_none(subject, draw):
+    image_id, end_id = draw.integer(1, 9), draw.integer(90, 99)
+    ids = draw.integers(10, 90, 1, 6)
+    ids[0, [1, 4]], ids[0, [2, 5]] = image_id, end_id
+    expect_same(
+        subject(ids, image_id, end_id),
+        torch.tensor([[0, 1, 1, 0, 2, 2]]),
+        look="The sign still reads its document's picture; what follows it reads none, up to the next tag. "
+        "Does the count go on there?",
+    )
+
+
+# -- media_mask ------------------------------------------------------------------------------------------
+
+
+@claim(
+    "media_mask", "It is a boolean table: a row for each word, a column for each visual token.", weight=0.5
+)
+def the_media_mask_has_a_column_for_each_visual_token(subject, draw):
+    index = draw.integers(0, 4, 2, 7)
+    mask = expect_tensor(
+        subject(index, torch.ones(2, 3, 5, dtype=torch.bool)),
+        (2, 7, 15),
+        look="3 pictures of 5 visual tokens are 15 columns, and 7 words are 7 rows.",
+    )
+    expect(mask.dtype == torch.bool, seen=f"a mask of type {mask.dtype}", look="True = keep: a boolean mask.")
+
+
+@claim(
+    "media_mask",
+    "A word keeps the real visual tokens of its own picture, and a word of index 0 none.",
+    weight=0.5,
+)
+def a_word_keeps_its_own_picture(subject, draw):
+    index = torch.tensor([[0, 1, 2]])
+    visual_mask = torch.tensor([[[True, True, True], [True, False, False]]])
+    own = torch.zeros(1, 3, 6, dtype=torch.bool)
+    own[0, 1, :3] = own[0, 2, 3] = True
+    expect_same(
+        subject(index, visual_mask),
+        own,
+        look="Two pictures of three visual tokens; of the second only the first token is real. Which picture "
+        "has number 1, and which number says none?",
+    )
+
+
+# -- influence -------------------------------------------------------------------------------------------
+
+
+@claim("influence", "Each table says yes or no for each word and each picture.", weight=0.5)
+def the_tables_have_a_column_for_each_picture(subject, draw):
+    index = draw.integers(0, 4, 2, 7)
+    found = expect_keys(subject(index, 3), ("reads", "reaches"), look="Return a dict with these two tables.")
+    for key, table in found.items():
+        expect_tensor(table, (2, 7, 3), look=f"{key}: 2 rows of 7 words and 3 pictures. bool[b t n].")
+        expect(table.dtype == torch.bool, seen=f"{key} of type {table.dtype}", look="Yes or no: boolean.")
+
+
+@claim(
+    "influence",
+    "Whatever a word reads reaches it, and nothing reaches a word in front of all pictures.",
+    weight=0.5,
+)
+def what_is_read_reaches(subject, draw):
+    index = torch.tensor([[0, 0, 1, 1, 2, 2, 2]])
+    found = expect_keys(subject(index, 2), ("reads", "reaches"), look="Return a dict with these two tables.")
+    reads, reaches = (expect_tensor(found[key], (1, 7, 2)).bool() for key in ("reads", "reaches"))
+    look = "The block adds what a word reads to that very word. Is it among those that are reached?"
+    expect(bool(reads.any()), seen="nobody reads anything", look="Index 1 reads the first picture.")
+    expect(
+        not bool((reads & ~reaches).any()), seen="a word reads a picture that does not reach it", look=look
+    )
+    look = "Those two words come before both pictures. From whom could they have heard of one?"
+    expect(not bool(reaches[:, :2].any()), seen="a picture reaches a word in front of it", look=look)
+
+
+# -- masked_cross_attention ------------------------------------------------------------------------------
+
+# (begin masked_cross_attention)
+#
+#
+#
+# (end masked_cross_attention)
+
+# -- gated_block -----------------------------------------------------------------------------------------
+
+# (begin gated_block)
+#
+#
+#
+# (end gated_block)
+
+# -- flamingo --------------------------------------------------------------------------------------------
+
+
+@claim("flamingo", "What a word has read before a layer, later words hear of behind it.", weight=0.5)
+def what_a_word_has_read_goes_on(subject, draw):
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=1)
+    ours = subject.build(decoder, stand_in("adding_blocks", n=1, d_text=6, d_visual=5))
+    weights = draw.weights_like(ours.parameters(), std=0.6)
+    load_or_fail(ours, {**weights, "blocks.0.strength": draw.uniform(0.8, 1.6, 1)})
+    ours.eval()
+    ids, mask = draw.integers(0, 11, 2, 7), torch.zeros(2, 7, 4, dtype=torch.bool)
+    mask[:, 2] = True  # True = keep: the third word alone reads
+    first, second = (
+        expect_tensor(ours(draw.normal(2, 4, 5), mask, ids), (2, 7, 11), look="Logits for every word.")
+        for _ in range(2)
+    )
+    look = "The mask lets the third word alone read. What do the words before it have to do with it?"
+    expect_same(second[:, :2], first[:, :2], tolerance=0.0, look=look)
+    look = "A block before the layer: what the third word read, the layer can hand to the last one."
+    expect_different(second[:, -1], first[:, -1], look=look)
+
+
+@claim("flamingo", "With closed blocks it is the language model; open ones let pictures in, for one call.")
+def closed_it_is_the_language_model(subject, draw):
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=5)
+    decoder.eval()
+    ids, mask = draw.integers(0, 11, 2, 7), torch.ones(2, 7, 4, dtype=torch.bool)
+    alone = expect_tensor(decoder(ids), (2, 7, 11))
+    ours = subject.build(decoder, stand_in("adding_blocks", n=3, d_text=6, d_visual=5), interval=2)
+    ours.eval()
+    visual = draw.normal(2, 4, 5)
+    look = "The blocks are closed and return their text. What else does your code do to the stream?"
+    expect_same(ours(visual, mask, ids), alone, tolerance=0.0, look=look)
+    open_now = {f"blocks.{j}.strength": torch.ones(1) for j in range(3)}
+    load_or_fail(ours, {**ours.parameters(), **open_now})
+    expect_different(ours(visual, mask, ids), alone, look="Now the blocks are open. Is each of them called?")
+    look = "The language model was called on its own, after your call. What is left of that call?"
+    expect_same(decoder(ids), alone, tolerance=0.0, look=look)
+
+
+@claim("flamingo", "A number of blocks that does not fit is refused, with the numbers.", weight=0.5)
+def too_many_blocks_are_refused(subject, draw):
+    look = "14 layers with interval 3 have places before layers 0, 3, 6, 9 and 12. What do 8 blocks do there?"
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=14)
+    subject.build(decoder, stand_in("adding_blocks", n=5, d_text=6, d_visual=5), 3)
+    blocks = stand_in("adding_blocks", n=8, d_text=6, d_visual=5)
+    expect_raises(lambda: subject.build(decoder, blocks, 3), "ValueError", mentions=[8, 5], look=look)
+
+
+# -- parameter_groups ------------------------------------------------------------------------------------
+
 # (begin perceiver_resampler)
 #
 #
@@ -74,27 +429,178 @@ from course_lib.checking import (
 
 # -- flamingo --------------------------------------------------------------------------------------------
 
-# (begin flamingo)
-#
-#
-#
-# (end flamingo)
+
+@claim("flamingo", "What a word has read before a layer, later words hear of behind it.", weight=0.5)
+def what_a_word_has_read_goes_on(subject, draw):
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=1)
+    ours = subject.build(decoder, stand_in("adding_blocks", n=1, d_text=6, d_visual=5))
+    weights = draw.weights_like(ours.parameters(), std=0.6)
+    load_or_fail(ours, {**weights, "blocks.0.strength": draw.uniform(0.8, 1.6, 1)})
+    ours.eval()
+    ids, mask = draw.integers(0, 11, 2, 7), torch.zeros(2, 7, 4, dtype=torch.bool)
+    mask[:, 2] = True  # True = keep: the third word alone reads
+    first, second = (
+        expect_tensor(ours(draw.normal(2, 4, 5), mask, ids), (2, 7, 11), look="Logits for every word.")
+        for _ in range(2)
+    )
+    look = "The mask lets the third word alone read. What do the words before it have to do with it?"
+    expect_same(second[:, :2], first[:, :2], tolerance=0.0, look=look)
+    look = "A block before the layer: what the third word read, the layer can hand to the last one."
+    expect_different(second[:, -1], first[:, -1], look=look)
+
+
+@claim("flamingo", "With closed blocks it is the language model; open ones let pictures in, for one call.")
+def closed_it_is_the_language_model(subject, draw):
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=5)
+    decoder.eval()
+    ids, mask = draw.integers(0, 11, 2, 7), torch.ones(2, 7, 4, dtype=torch.bool)
+    alone = expect_tensor(decoder(ids), (2, 7, 11))
+    ours = subject.build(decoder, stand_in("adding_blocks", n=3, d_text=6, d_visual=5), interval=2)
+    ours.eval()
+    visual = draw.normal(2, 4, 5)
+    look = "The blocks are closed and return their text. What else does your code do to the stream?"
+    expect_same(ours(visual, mask, ids), alone, tolerance=0.0, look=look)
+    open_now = {f"blocks.{j}.strength": torch.ones(1) for j in range(3)}
+    load_or_fail(ours, {**ours.parameters(), **open_now})
+    expect_different(ours(visual, mask, ids), alone, look="Now the blocks are open. Is each of them called?")
+    look = "The language model was called on its own, after your call. What is left of that call?"
+    expect_same(decoder(ids), alone, tolerance=0.0, look=look)
+
+
+@claim("flamingo", "A number of blocks that does not fit is refused, with the numbers.", weight=0.5)
+def too_many_blocks_are_refused(subject, draw):
+    look = "14 layers with interval 3 have places before layers 0, 3, 6, 9 and 12. What do 8 blocks do there?"
+    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=14)
+    subject.build(decoder, stand_in("adding_blocks", n=5, d_text=6, d_visual=5), 3)
+    blocks = stand_in("adding_blocks", n=8, d_text=6, d_visual=5)
+    expect_raises(lambda: subject.build(decoder, blocks, 3), "ValueError", mentions=[8, 5], look=look)
+
 
 # -- parameter_groups ------------------------------------------------------------------------------------
 
-# (begin parameter_groups)
-#
-#
-#
-# (end parameter_groups)
+TINY_FLAMINGO = {"n_words": 13, "d_text": 6, "n_layers": 2, "d_visual": 5, "n_blocks": 3}
+
+
+@claim("parameter_groups", "Blocks and resampler train; of the language model, the embedding at most.")
+def blocks_and_resampler_train(subject, draw):
+    for new in (torch.tensor([4, 9]), torch.zeros(0, dtype=torch.long)):
+        model = subject.build_stand_in("tiny_flamingo", **TINY_FLAMINGO)
+        subject(model, new, 0.1)
+        for name, needs in model.report()["requires_grad"].items():
+            embedding = name.endswith("embed_tokens.weight")
+            trains = len(new) > 0 if embedding else not name.startswith("language_model.")
+            expect(
+                needs == trains,
+                seen=f"with {len(new)} new ids, {name} asks for {'a' if needs else 'no'} gradient",
+                look="The language model is frozen, but for its embedding where there are new tokens. All "
+                "else starts from random numbers.",
+            )
+
+
+@claim("parameter_groups", "A later model.train() wakes everything but the language model.", weight=0.5)
+def train_wakes_all_but_the_language_model(subject, draw):
+    model = subject.build_stand_in("tiny_flamingo", **TINY_FLAMINGO)
+    subject(model, torch.tensor([4, 9]), 0.1)
+    model.train()
+    for name, training in model.report()["training"].items():
+        expect(
+            not name or training != name.startswith("language_model"),
+            seen=f"after model.train(), {name} is in {'training' if training else 'eval'} mode",
+            look="model.train() goes down into every part. What keeps the language model out, and only it?",
+        )
+
+
+@claim(
+    "parameter_groups", "Two groups: what decays, and what does not. Each parameter that trains is in one."
+)
+def two_groups_for_the_optimiser(subject, draw):
+    model = subject.build_stand_in("tiny_flamingo", **TINY_FLAMINGO)
+    amount = float(draw.uniform(0.05, 0.4, 1))
+    returned = subject(model, torch.tensor([4, 9]), amount)
+    look = 'Return [{"params": [...], "weight_decay": ...}, {...}]: what decays first, then what does not.'
+    expect(
+        isinstance(returned, list) and len(returned) == 2 and all(isinstance(one, dict) for one in returned),
+        seen=f"a {type(returned).__name__} where a list of two dicts is asked for",
+        look=look,
+    )
+    names = []
+    for group, decay in zip(returned, (amount, 0.0), strict=True):
+        group = expect_keys(group, ("params", "weight_decay"), look=look)
+        expect(group["weight_decay"] == decay, seen=f"weight_decay is {group['weight_decay']}", look=look)
+        expect(isinstance(group["params"], list), seen="params is no list", look=look)
+        names.append([getattr(one, "name", type(one).__name__) for one in group["params"]])
+    trained = [name for name, needs in model.report()["requires_grad"].items() if needs]
+    look = "Sort what asks for a gradient into two lists, each parameter into one of them."
+    seen = f"{len(names[0])} + {len(names[1])} parameters where {len(trained)} train"
+    expect(sorted(names[0] + names[1]) == sorted(trained), seen=seen, look=look)
+    gates = [name for name in names[0] if "strength" in name or not name.startswith("blocks.")]
+    look = "Gates, vectors, the resampler and the embedding do not decay."
+    expect(not gates, seen=f"decays: {', '.join(gates[:3])}", look=look)
+
 
 # -- interleave ------------------------------------------------------------------------------------------
 
-# (begin interleave)
-#
-#
-#
-# (end interleave)
+
+INTERLEAVED = ("ids", "keep", "labels")
+
+
+def small_documents(draw):
+    """Ids of the signs and of six words, all different, and two documents made of them."""
+    tag, end, pad, *words = (10 + draw.permutation(9)).tolist()
+    a, b, c, d, e, f = words
+    documents = [
+        [(False, torch.tensor([a, b])), (True, torch.tensor([c])), (False, torch.tensor([d]))],
+        [(True, torch.tensor([e, f]))],
+    ]
+    return (tag, end, pad), words, documents
+
+
+@claim(
+    "interleave", "Each chunk is its tag if it has a picture, its words, and a sign for its end.", weight=0.5
+)
+def a_document_becomes_one_row(subject, draw):
+    (tag, end, pad), (a, b, c, d, _, _), documents = small_documents(draw)
+    seen = expect_keys(
+        subject(documents[:1], tag, end, pad), INTERLEAVED, look="Return a dict with these three."
+    )
+    expect_same(
+        seen["ids"],
+        torch.tensor([[a, b, end, tag, c, end, d, end]]),
+        look="Three chunks, so three signs for an end. One has a picture, so there is one tag: where?",
+    )
+
+
+@claim("interleave", "A shorter document is filled up on the right, and keep says what is real.", weight=0.5)
+def a_shorter_document_is_filled_up(subject, draw):
+    (tag, end, pad), (_, _, _, _, e, f), documents = small_documents(draw)
+    seen = expect_keys(subject(documents, tag, end, pad), INTERLEAVED, look="Return a dict with these three.")
+    ids = expect_tensor(
+        seen["ids"], (2, 8), look="The first document has 8 tokens, the second 4 and padding."
+    )
+    expect_same(
+        ids[1],
+        torch.tensor([tag, e, f, end, pad, pad, pad, pad]),
+        look="On which side of a row does the padding stand, and with which id?",
+    )
+    keep = expect_tensor(seen["keep"], (2, 8), look="One True or False for every token.")
+    expect(keep.dtype == torch.bool, seen=f"keep is of type {keep.dtype}", look="torch.bool, True = keep.")
+    expect_same(
+        keep, torch.arange(8) < torch.tensor([[8], [4]]), look="True where a token is real: tags are real."
+    )
+
+
+@claim("interleave", "Only what a picture can help with is learned; everything else has the label -100.")
+def only_what_a_picture_can_help_with_is_learned(subject, draw):
+    (tag, end, pad), (_, _, c, _, e, f), documents = small_documents(draw)
+    seen = expect_keys(subject(documents, tag, end, pad), INTERLEAVED, look="Return a dict with these three.")
+    no = -100
+    expect_same(
+        seen["labels"],
+        torch.tensor([[no, no, no, no, c, end, no, no], [no, e, f, end, no, no, no, no]]),
+        look="Learned are the words of a chunk with a picture and the sign that ends it, each under its own "
+        "id and in its own place. Which of yours is one too many, one too few, or one place off?",
+    )
+
 
 # -- generate --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,37 @@
+"""Misconception: what stands after the call is run in any case.
+
+Tell: Your hooks are taken out again, but not when the language model raises an error: then they stay, with
+that call's picture, and the next call reads twice. try/finally tidies up either way.
+Caught by: no_call_remembers_another
+"""
+
+from torch import nn
+
+
+def reads(block, visual, media_mask):
+    def change(layer, args, kwargs):
+        if args:
+            return (block(args[0], visual, media_mask), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": block(kwargs["hidden_states"], visual, media_mask)}
+
+    return change
+
+
+class Flamingo(nn.Module):
+    def __init__(self, language_model, blocks, interval=1):
+        super().__init__()
+        self.language_model, self.blocks, self.interval = language_model, blocks, interval
+        places = len(language_model.model.layers[::interval])
+        if len(blocks) != places:
+            raise ValueError(f"interval={interval} has places for {places} blocks, not {len(blocks)}.")
+
+    def forward(self, visual, media_mask, *args, **kwargs):
+        layers = self.language_model.model.layers[:: self.interval]
+        hooks = [
+            layer.register_forward_pre_hook(reads(block, visual, media_mask), with_kwargs=True)
+            for layer, block in zip(layers, self.blocks, strict=True)
+        ]
+        said = self.language_model(*args, **kwargs)
+        for hook in hooks:
+            hook.remove()
+        return said

@@ -1,0 +1,40 @@
+"""Misconception: the number of places is the number of layers divided by the interval, rounded down.
+
+Tell: You round down: 5 layers with interval 2 have places before layers 0, 2 and 4, which are three. The
+last interval may be cut short.
+Caught by: closed_it_is_the_language_model, too_many_blocks_are_refused,
+blocks_stand_before_every_nth_layer, hidden_states_by_name_are_met_too, what_follows_goes_to_the_model,
+a_wrong_number_of_blocks_is_refused
+"""
+
+from torch import nn
+
+
+def reads(block, visual, media_mask):
+    def change(layer, args, kwargs):
+        if args:
+            return (block(args[0], visual, media_mask), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": block(kwargs["hidden_states"], visual, media_mask)}
+
+    return change
+
+
+class Flamingo(nn.Module):
+    def __init__(self, language_model, blocks, interval=1):
+        super().__init__()
+        self.language_model, self.blocks, self.interval = language_model, blocks, interval
+        places = len(language_model.model.layers) // interval
+        if len(blocks) != places:
+            raise ValueError(f"interval={interval} has places for {places} blocks, not {len(blocks)}.")
+
+    def forward(self, visual, media_mask, *args, **kwargs):
+        layers = self.language_model.model.layers[:: self.interval]
+        hooks = [
+            layer.register_forward_pre_hook(reads(block, visual, media_mask), with_kwargs=True)
+            for layer, block in zip(layers, self.blocks, strict=True)
+        ]
+        try:
+            return self.language_model(*args, **kwargs)
+        finally:
+            for hook in hooks:
+                hook.remove()

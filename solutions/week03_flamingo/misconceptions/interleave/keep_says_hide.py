@@ -1,0 +1,13 @@
+"""Misconception: True in keep means that a token is left out.
+
+Tell: Your keep is turned round: True stands where a token is padding. True = keep.
+Caught by: a_shorter_document_is_filled_up, short_rows_are_filled_up_on_the_right,
+the_padding_may_look_like_a_word
+"""
+
+from course_lib.interleave import interleave as reference
+
+
+def interleave(documents, image_id, end_of_chunk_id, pad_id):
+    found = reference(documents, image_id, end_of_chunk_id, pad_id)
+    return {**found, "keep": ~found["keep"]}

@@ -1,0 +1,37 @@
+"""Misconception: A label of 0 is one that is ignored.
+
+Tell: You mark with 0 what is not learned. 0 is a word like others; torch's cross-entropy leaves out
+-100.
+Caught by: only_what_a_picture_can_help_with_is_learned, nothing_else_is_learned,
+the_padding_may_look_like_a_word
+"""
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+
+def interleave(documents, image_id, end_of_chunk_id, pad_id):
+    if not documents:
+        raise ValueError("there are 0 documents.")
+    rows, targets = [], []
+    for number, document in enumerate(documents):
+        if not document:
+            raise ValueError(f"document {number} has 0 chunks.")
+        ids, labels = [], []
+        for place, (has_picture, words) in enumerate(document):
+            if not len(words):
+                raise ValueError(f"chunk {place} of document {number} has 0 words.")
+            if has_picture:
+                ids.append(image_id)
+                labels.append(0)
+            chunk = [*words.tolist(), end_of_chunk_id]
+            ids += chunk
+            labels += chunk if has_picture else [0] * len(chunk)
+        rows.append(torch.tensor(ids))
+        targets.append(torch.tensor(labels))
+    lengths = torch.tensor([len(row) for row in rows])
+    return {
+        "ids": pad_sequence(rows, batch_first=True, padding_value=pad_id),
+        "keep": torch.arange(int(lengths.max())) < lengths[:, None],
+        "labels": pad_sequence(targets, batch_first=True, padding_value=0),
+    }

@@ -1,0 +1,19 @@
+"""Misconception: Picture 0 is the first.
+
+Tell: You compare the index with 0, 1, 2, ...; the first picture has number 1, because 0 says none. So all
+your tokens read one picture too late, and text without a picture reads the first.
+Caught by: a_word_keeps_its_own_picture, a_token_keeps_its_own_picture_and_no_other,
+a_token_without_a_picture_keeps_nothing, only_real_visual_tokens_are_kept,
+a_picture_that_fills_the_batch_up_is_kept_by_nobody, visual_tokens_lie_picture_by_picture, rows_do_not_mix
+"""
+
+import torch
+from einops import rearrange
+
+
+def media_mask(index, visual_mask):
+    n = visual_mask.shape[1]
+    if index.numel() and int(index.max()) > n:
+        raise ValueError(f"index {int(index.max())} is beyond the {n} pictures")
+    own = index[:, :, None] == torch.arange(n)
+    return rearrange(own[..., None] & visual_mask[:, None], "b t n v -> b t (n v)")

@@ -1,0 +1,37 @@
+"""Misconception: what has more than one axis is a matrix.
+
+Tell: A gate of shape (1, 1, d) decays: you took whatever has two axes or more for a matrix. It is a vector
+with two axes of length 1 before it, and decay pulls it shut.
+Caught by: two_groups_for_the_optimiser, what_decays_are_the_matrices_of_the_blocks
+"""
+
+import torch
+
+
+def parameter_groups(model, new_ids, weight_decay):
+    lm = model.language_model
+    embedding = lm.model.embed_tokens.weight
+    for i in new_ids.tolist():
+        if not 0 <= i < len(embedding):
+            raise ValueError(f"there is no row {i}; the embedding has rows 0 to {len(embedding) - 1}.")
+    model.requires_grad_(True)
+    lm.requires_grad_(False)
+    if len(new_ids):
+        embedding.requires_grad_(True)
+        is_new = torch.zeros(len(embedding), 1)
+        is_new[new_ids] = 1.0
+        embedding.register_hook(lambda gradient: gradient * is_new)
+
+    def train(mode=True):
+        type(model).train(model, mode)
+        lm.eval()
+        return model
+
+    model.train = train
+    model.train()
+    decayed, others = [], []
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            decays = p.ndim > 1 and not name.startswith(("language_model.", "resampler."))
+            (decayed if decays else others).append(p)
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

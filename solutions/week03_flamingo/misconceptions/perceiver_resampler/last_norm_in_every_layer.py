@@ -1,0 +1,20 @@
+"""Misconception: Each layer ends with a norm.
+
+Tell: You norm after every layer. There is one such norm, after the last.
+Caught by: values_are_those_of_the_definition, gradients_arrive_everywhere
+"""
+
+from einops import repeat
+
+from course_lib.resampler import PerceiverResampler as Reference
+
+
+class PerceiverResampler(Reference):
+    def forward(self, visual, visual_mask=None, frame=None):
+        if frame is not None:
+            visual = visual + self.time_embeddings[frame]
+        latents = repeat(self.latents, "q d -> b q d", b=len(visual))
+        for attention, feed_forward in self.blocks:
+            latents = latents + attention(visual, latents, visual_mask)
+            latents = self.layer_norm(latents + feed_forward(latents))
+        return latents

@@ -1,0 +1,17 @@
+"""Misconception: It does not matter where the latents start.
+
+Tell: Your latents start alike. Then they ask alike, read alike, get the same gradient and stay alike:
+you pay for all and have one. Draw them at random.
+Caught by: latents_are_learned_and_drawn_at_random
+"""
+
+import torch
+from torch import nn
+
+from course_lib.resampler import PerceiverResampler as Reference
+
+
+class PerceiverResampler(Reference):
+    def __init__(self, d_model, n_latents, n_layers, n_heads, d_head, n_frames=0):
+        super().__init__(d_model, n_latents, n_layers, n_heads, d_head, n_frames)
+        self.latents = nn.Parameter(torch.ones(n_latents, d_model))

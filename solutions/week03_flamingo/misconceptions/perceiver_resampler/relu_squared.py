@@ -1,0 +1,24 @@
+"""Misconception: The feed-forward squares its ReLU, as the paper does.
+
+Tell: You square the ReLU. So does Flamingo's paper; the weights we load are Idefics', which does not. A
+checkpoint decides such things, not a paper.
+Caught by: values_are_those_of_the_definition, gradients_arrive_everywhere
+"""
+
+from torch import nn
+
+from course_lib.resampler import FeedForward, LatentAttention
+from course_lib.resampler import PerceiverResampler as Reference
+
+
+class Gap(FeedForward):
+    def forward(self, latents):
+        return self.c_proj(self.fc(self.ln(latents)).relu().square())
+
+
+class PerceiverResampler(Reference):
+    def __init__(self, d_model, n_latents, n_layers, n_heads, d_head, n_frames=0):
+        super().__init__(d_model, n_latents, n_layers, n_heads, d_head, n_frames)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([LatentAttention(d_model, n_heads, d_head), Gap(d_model)]) for _ in range(n_layers)
+        )
