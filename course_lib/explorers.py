@@ -39,7 +39,7 @@ def is_live() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def _explorer(
+def explorer(
     draw: Callable[..., Exhibit], controls: Callable[[Any], dict[str, Any]], live: bool | None
 ) -> Any:
     """A figure redrawn at every move of a control; the figure alone where nothing can move."""
@@ -83,7 +83,7 @@ def concatenation_explorer(
             "pictures_side": widgets.IntSlider(value=3, min=2, max=4, description="patches a side"),
         }
 
-    return _explorer(draw, controls, live)
+    return explorer(draw, controls, live)
 
 
 def _concatenation(projector: nn.Module, name: str, stage: int, v: int, d_visual: int) -> Exhibit:
@@ -186,7 +186,7 @@ def budget_explorer(token_budget: Callable[..., dict[str, int]], live: bool | No
             ),
         }
 
-    return _explorer(draw, controls, live)
+    return explorer(draw, controls, live)
 
 
 def _budget(

@@ -101,8 +101,8 @@ def parameter_groups(
 
     Of the language model train the rows of the embedding that belong to new tokens, such as the tags: its
     other rows get no gradient. Everything else of it keeps its numbers, and stays in eval mode through
-    `model.train()`. Call it once, on the object that will be trained: the hook that holds the old rows is not
-    in a deep copy, and two of them let pass only what both do.
+    `model.train()`. Call it on the object that will be trained: the hook that holds the old rows is not in a
+    deep copy.
 
     Args:
         model: with the part `language_model` (its embedding in `model.embed_tokens`) and others, which
@@ -133,7 +133,10 @@ def parameter_groups(
         embedding.requires_grad_(True)
         is_new = torch.zeros(len(embedding), 1, device=embedding.device)
         is_new[new_ids] = 1.0
-        embedding.register_hook(lambda gradient: gradient * is_new)  # type: ignore[no-untyped-call]
+        if (earlier := getattr(embedding, "new_rows", None)) is not None:
+            earlier.remove()  # of an earlier call, whose rows these need not be
+        hook = embedding.register_hook(lambda gradient: gradient * is_new)  # type: ignore[no-untyped-call]
+        embedding.new_rows = hook  # type: ignore[attr-defined]
     model.train = partial(_train_branch, model)  # type: ignore[method-assign]  # a copy's is its own
     model.train()
     decayed = [

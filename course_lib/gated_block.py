@@ -75,11 +75,12 @@ class MaskedCrossAttention(nn.Module):
         if media_mask is None:
             read = F.scaled_dot_product_attention(q, k, values)
             return self._out(read)
-        some = media_mask.any(dim=2)
-        # A row without a key would be 0/0. It reads everything instead, and what it read is taken away.
-        sees = media_mask | ~rearrange(some, "b t -> b t 1")
-        read = F.scaled_dot_product_attention(q, k, values, attn_mask=rearrange(sees, "b t s -> b 1 t s"))
-        return self._out(read).masked_fill(~rearrange(some, "b t -> b t 1"), 0.0)
+        # A row without a key is 0/0. On a CPU torch 2.13 makes it 0, and we do not count on that: such a row
+        # reads everything, and what it read is taken away.
+        blind = ~media_mask.any(dim=2, keepdim=True)  # b t 1
+        sees = rearrange(media_mask | blind, "b t s -> b 1 t s")
+        read = F.scaled_dot_product_attention(q, k, values, attn_mask=sees)
+        return self._out(read).masked_fill(blind, 0.0)
 
     def _out(self, read: Float[Tensor, "b h t e"]) -> Float[Tensor, "b t d_text"]:
         out: Tensor = self.o_proj(rearrange(read, "b h t e -> b t (h e)"))

@@ -84,7 +84,7 @@ def _row(
 
 
 def few_shot_prompt(
-    examples: Sequence[tuple[Float[Tensor, "v d"], Int[Tensor, "..."], Int[Tensor, "..."]]],
+    examples: Sequence[tuple[Float[Tensor, "_ _"], Int[Tensor, "..."], Int[Tensor, "..."]]],
     picture: Float[Tensor, "v d"],
     question: Int[Tensor, "..."],
     image_id: int,

@@ -38,10 +38,12 @@ def learning_curves(
     xlabel: str = "training steps",
     ylabel: str = "right answers",
     log: bool = False,
+    ylog: bool = False,
 ) -> Exhibit:
     """One line a name over the steps; a dashed one at `floor`, what the model answers without a picture.
 
-    With `log`, the same ratio is the same distance along x, and only the values that occur are marked.
+    With `log`, the same ratio is the same distance along x, and only the values that occur are marked; with
+    `ylog`, it is so along y.
     """
     figure = Figure(figsize=(7, 3.6))
     axes = figure.add_subplot()
@@ -56,6 +58,8 @@ def learning_curves(
         axes.set_xscale("log")
         axes.set_xticks(marked, [str(step) for step in marked])
         axes.minorticks_off()
+    if ylog:
+        axes.set_yscale("log")
     said = "; ".join(f"{name} goes from {c[0][1]:.2f} to {c[-1][1]:.2f}" for name, c in curves.items())
     last = {name: dict(curve) for name, curve in curves.items()}
     every = sorted({step for curve in last.values() for step in curve})

@@ -23,6 +23,7 @@ Axes in this file:
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -81,7 +82,26 @@ class Eyes(nn.Module):
         )
 
 
-class SeeingModel(nn.Module):
+class Trainee(nn.Module, ABC):
+    """A module with a frozen language model in it; all else trains."""
+
+    @property
+    @abstractmethod
+    def frozen(self) -> nn.Module:
+        """The language model."""
+
+    def train(self, mode: bool = True) -> "Trainee":
+        """Train mode for all but the language model, which stays as it is."""
+        super().train(mode)
+        self.frozen.eval()
+        return self
+
+    def trainable(self) -> list[nn.Parameter]:
+        """The parameters to hand to an optimiser."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+
+class SeeingModel(Trainee):
     """Eyes, a bridge and the frozen language model, put together.
 
     Its direct parts are `eyes`, `bridge` and `language_model`, and `resampler` if there is one; all but the
@@ -122,15 +142,10 @@ class SeeingModel(nn.Module):
         self.language_model = world.language_model
         self.world = world
 
-    def train(self, mode: bool = True) -> "SeeingModel":
-        """Train mode for eyes and bridge; the language model stays as it is."""
-        super().train(mode)
-        self.language_model.eval()
-        return self
-
-    def trainable(self) -> list[nn.Parameter]:
-        """The parameters to hand to an optimiser."""
-        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+    @property
+    def frozen(self) -> nn.Module:
+        """The language model."""
+        return self.language_model
 
     def visual(self, features: Float[Tensor, "b v d"]) -> Float[Tensor, "b v2 d2"]:
         """What the bridge reads: merged patches, resampled where there is a resampler."""

@@ -131,7 +131,7 @@ def _gap(left: Tensor | None, right: Tensor | None) -> float:
         return 0.0
     if left.shape != right.shape:
         return float("inf")
-    gap = (left.double() - right.double()).abs().nan_to_num(nan=torch.inf)
+    gap = (left.detach().double() - right.detach().double()).abs().nan_to_num(nan=torch.inf)
     return float(gap.max()) if gap.numel() else 0.0
 
 

@@ -28,6 +28,7 @@ from course_lib.seeing import (
     ENTRANCES,
     QUESTIONS,
     SeeingModel,
+    Trainee,
     answer_loss,
     evaluate,
     visual_tokens,
@@ -86,7 +87,7 @@ class Stepper:
         steps: how many there will be; the schedule ends with the last.
     """
 
-    def __init__(self, model: SeeingModel, learning_rate: float, steps: int) -> None:
+    def __init__(self, model: Trainee, learning_rate: float, steps: int) -> None:
         self.model = model
         self.optimisers = optimisers_for(model, learning_rate)
         self.schedules = [
@@ -221,7 +222,7 @@ def measured(
     )
 
 
-def optimisers_for(model: SeeingModel, learning_rate: float) -> list[torch.optim.Optimizer]:
+def optimisers_for(model: Trainee, learning_rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of linear maps, AdamW for biases, norms, queries, positions and gates.
 
     Muon turns a matrix's step into one of the same length in every direction (Jordan et al. 2024,

@@ -366,8 +366,11 @@ def bench(
     submissions: Annotated[
         int, typer.Option(min=2, max=500, help="Submissions a round, by our grading and by nbgrader's.")
     ] = 24,
-    only: Annotated[str, typer.Option(help="grading, bridges, or both.")] = "both",
+    only: Annotated[str, typer.Option(help="grading, bridges, modules, or all.")] = "all",
     week: WeekName = "02",
+    device: Annotated[
+        str, typer.Option(help="Where the modules are measured: cpu, or a torch device such as cuda.")
+    ] = "cpu",
     class_size: Annotated[
         int,
         typer.Option(
@@ -375,12 +378,12 @@ def bench(
         ),
     ] = 150,
 ) -> None:
-    """Tables: our grading beside nbgrader's and otter's, and the bridges beside each other."""
-    if only not in ("grading", "bridges", "both"):
-        raise UsageError(f"--only {only} means nothing; it is grading, bridges, or both.")
+    """Tables: our grading beside nbgrader's and otter's, our modules beside Idefics', the bridges."""
+    if only not in ("grading", "bridges", "modules", "all"):
+        raise UsageError(f"--only {only} means nothing; it is grading, bridges, modules, or all.")
     layout = _layout()
     (one,) = _weeks(layout, week, most=1)
-    if only != "bridges":
+    if only in ("grading", "all"):
         from grading import bench as benches
 
         if 0 < class_size < benches.CLASS_LEAST:
@@ -389,7 +392,11 @@ def bench(
                 f"{benches.CLASS_LEAST} and more, such as 1000."
             )
         benches.run(layout, one, submissions, out, _bars, _say, class_size)
-    if only != "grading":
+    if only in ("modules", "all"):
+        from grading import bench_modules
+
+        bench_modules.run(layout, out, device)
+    if only in ("bridges", "all"):
         from grading import bench_bridges
 
         bench_bridges.speed(layout, out)

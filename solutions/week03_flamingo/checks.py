@@ -14,7 +14,6 @@ from course_lib.checking import (
     door,
     expect,
     expect_different,
-    expect_equal,
     expect_finite,
     expect_keys,
     expect_raises,
@@ -144,114 +143,6 @@ def what_follows_an_end_reads_none(subject, draw):
 
 # -- media_mask ------------------------------------------------------------------------------------------
 
-# (begin perceiver_resampler)
-#
-#
-#
-# (end perceiver_resampler)
-
-# -- media_index -----------------------------------------------------------------------------------------
-
-
-@claim("media_index", "t I t t I t reads 0 1 1 1 2 2, and a row without a tag reads none.", weight=0.5)
-def a_row_of_two_pictures_is_numbered(subject, draw):
-    image_id = draw.integer(1, 9)
-    ids = draw.integers(10, 90, 2, 6)
-    ids[0, 1] = ids[0, 4] = image_id
-    expect_same(
-        subject(ids, image_id),
-        torch.tensor([[0, 1, 1, 1, 2, 2], [0, 0, 0, 0, 0, 0]]),
-        look="Walk along the row with a counter. When does it go up: at the tag, or behind it? And does the "
-        "second row begin at 0 again?",
-    )
-
-
-@claim("media_index", "t I E t I E with E as end_id reads 0 1 1 0 2 2.", weight=0.5)
-def what_follows_an_end_reads_none(subject, draw):
-    image_id, end_id = draw.integer(1, 9), draw.integer(90, 99)
-    ids = draw.integers(10, 90, 1, 6)
-    ids[0, [1, 4]], ids[0, [2, 5]] = image_id, end_id
-    expect_same(
-        subject(ids, image_id, end_id),
-        torch.tensor([[0, 1, 1, 0, 2, 2]]),
-        look="The sign still reads its document's picture; what follows it reads none, up to the next tag. "
-        "Does the count go on there?",
-    )
-
-
-# -- media_mask ------------------------------------------------------------------------------------------
-
-
-@claim(
-    "media_mask", "It is a boolean table: a row for each word, a column for each visual token.", weight=0.5
-)
-def the_media_mask_has_a_column_for_each_visual_token(subject, draw):
-    index = draw.integers(0, 4, 2, 7)
-    mask = expect_tensor(
-        subject(index, torch.ones(2, 3, 5, dtype=torch.bool)),
-        (2, 7, 15),
-        look="3 pictures of 5 visual tokens are 15 columns, and 7 words are 7 rows.",
-    )
-    expect(mask.dtype == torch.bool, seen=f"a mask of type {mask.dtype}", look="True = keep: a boolean mask.")
-
-
-@claim(
-    "media_mask",
-    "A word keeps the real visual tokens of its own picture, and a word of index 0 none.",
-    weight=0.5,
-)
-def a_word_keeps_its_own_picture(subject, draw):
-    index = torch.tensor([[0, 1, 2]])
-    visual_mask = torch.tensor([[[True, True, True], [True, False, False]]])
-    own = torch.zeros(1, 3, 6, dtype=torch.bool)
-    own[0, 1, :3] = own[0, 2, 3] = True
-    expect_same(
-        subject(index, visual_mask),
-        own,
-        look="Two pictures of three visual tokens; of the second only the first token is real. Which picture "
-        "has number 1, and which number says none?",
-    )
-
-
-# -- influence -------------------------------------------------------------------------------------------
-
-# (begin perceiver_resampler)
-#
-#
-#
-# (end perceiver_resampler)
-
-# -- media_index -----------------------------------------------------------------------------------------
-
-
-@claim("media_index", "t I t t I t reads 0 1 1 1 2 2, and a row without a tag reads none.", weight=0.5)
-def a_row_of_two_pictures_is_numbered(subject, draw):
-    image_id = draw.integer(1, 9)
-    ids = draw.integers(10, 90, 2, 6)
-    ids[0, 1] = ids[0, 4] = image_id
-    expect_same(
-        subject(ids, image_id),
-        torch.tensor([[0, 1, 1, 1, 2, 2], [0, 0, 0, 0, 0, 0]]),
-        look="Walk along the row with a counter. When does it go up: at the tag, or behind it? And does the "
-        "second row begin at 0 again?",
-    )
-
-
-@claim("media_index", "t I E t I E with E as end_id reads 0 1 1 0 2 2.", weight=0.5)
-def what_follows_an_end_reads_none(subject, draw):
-    image_id, end_id = draw.integer(1, 9), draw.integer(90, 99)
-    ids = draw.integers(10, 90, 1, 6)
-    ids[0, [1, 4]], ids[0, [2, 5]] = image_id, end_id
-    expect_same(
-        subject(ids, image_id, end_id),
-        torch.tensor([[0, 1, 1, 0, 2, 2]]),
-        look="The sign still reads its document's picture; what follows it reads none, up to the next tag. "
-        "Does the count go on there?",
-    )
-
-
-# -- media_mask ------------------------------------------------------------------------------------------
-
 
 @claim(
     "media_mask", "It is a boolean table: a row for each word, a column for each visual token.", weight=0.5
@@ -316,116 +207,112 @@ def what_is_read_reaches(subject, draw):
 
 # -- masked_cross_attention ------------------------------------------------------------------------------
 
-# (begin masked_cross_attention)
-#
-#
-#
-# (end masked_cross_attention)
 
-# -- gated_block -----------------------------------------------------------------------------------------
+@claim(
+    "masked_cross_attention",
+    "Weights go in by name, and each text token gets one vector of its own width back.",
+    weight=0.5,
+)
+def weights_go_in_by_name_and_text_comes_out(subject, draw):
+    d_text, d_visual, n_heads, d_head = 11, 10, 2, 4
+    ours = subject.build(d_text, d_visual, n_heads, d_head)
+    width = n_heads * d_head
+    sizes = {"q_proj.weight": (width, d_text), "k_proj.weight": (width, d_visual)}
+    sizes |= {"v_proj.weight": (width, d_visual), "o_proj.weight": (d_text, width)}
+    load_or_fail(ours, {name: draw.normal(*size) for name, size in sizes.items()})
+    for b, t, s in ((3, 7, 5), (1, 6, 9)):
+        seen = ours(draw.normal(b, t, d_text), draw.normal(b, s, d_visual))
+        look = "The text asks, so there are as many answers as text tokens. How wide?"
+        expect_tensor(seen, (b, t, d_text), look=look)
 
-# (begin gated_block)
-#
-#
-#
-# (end gated_block)
 
-# -- flamingo --------------------------------------------------------------------------------------------
-
-
-@claim("flamingo", "What a word has read before a layer, later words hear of behind it.", weight=0.5)
-def what_a_word_has_read_goes_on(subject, draw):
-    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=1)
-    ours = subject.build(decoder, stand_in("adding_blocks", n=1, d_text=6, d_visual=5))
-    weights = draw.weights_like(ours.parameters(), std=0.6)
-    load_or_fail(ours, {**weights, "blocks.0.strength": draw.uniform(0.8, 1.6, 1)})
-    ours.eval()
-    ids, mask = draw.integers(0, 11, 2, 7), torch.zeros(2, 7, 4, dtype=torch.bool)
-    mask[:, 2] = True  # True = keep: the third word alone reads
-    first, second = (
-        expect_tensor(ours(draw.normal(2, 4, 5), mask, ids), (2, 7, 11), look="Logits for every word.")
-        for _ in range(2)
+@claim("masked_cross_attention", "A token reads what its own row keeps, as if nothing else were there.")
+def a_token_reads_as_if_the_rest_were_not_there(subject, draw):
+    ours = subject.build(11, 10, 2, 4)
+    text, visual = draw.normal(1, 7, 11), draw.normal(1, 5, 10)
+    keep = torch.zeros(1, 7, 5, dtype=torch.bool)
+    keep[:, :3, :2], keep[:, 3:, 2:] = True, True  # two pictures: of two visual tokens, and of three
+    seen = expect_tensor(ours(text, visual, keep), (1, 7, 11))
+    look = (
+        "media_mask is bool[b t s] and True means KEEP: each text token has a row of its own. Is it used so?"
     )
-    look = "The mask lets the third word alone read. What do the words before it have to do with it?"
-    expect_same(second[:, :2], first[:, :2], tolerance=0.0, look=look)
-    look = "A block before the layer: what the third word read, the layer can hand to the last one."
-    expect_different(second[:, -1], first[:, -1], look=look)
+    first = expect_tensor(ours(text[:, :3], visual[:, :2]), (1, 3, 11))
+    second = expect_tensor(ours(text[:, 3:], visual[:, 2:]), (1, 4, 11))
+    expect_same(seen[:, :3], first, look=look)
+    expect_same(seen[:, 3:], second, look=look)
+    look = "Another picture has to be read differently. Is it read at all?"
+    expect_different(ours(text, draw.normal(1, 5, 10), keep), seen, look=look, least=1e-4)
 
 
-@claim("flamingo", "With closed blocks it is the language model; open ones let pictures in, for one call.")
-def closed_it_is_the_language_model(subject, draw):
-    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=5)
-    decoder.eval()
-    ids, mask = draw.integers(0, 11, 2, 7), torch.ones(2, 7, 4, dtype=torch.bool)
-    alone = expect_tensor(decoder(ids), (2, 7, 11))
-    ours = subject.build(decoder, stand_in("adding_blocks", n=3, d_text=6, d_visual=5), interval=2)
-    ours.eval()
-    visual = draw.normal(2, 4, 5)
-    look = "The blocks are closed and return their text. What else does your code do to the stream?"
-    expect_same(ours(visual, mask, ids), alone, tolerance=0.0, look=look)
-    open_now = {f"blocks.{j}.strength": torch.ones(1) for j in range(3)}
-    load_or_fail(ours, {**ours.parameters(), **open_now})
-    expect_different(ours(visual, mask, ids), alone, look="Now the blocks are open. Is each of them called?")
-    look = "The language model was called on its own, after your call. What is left of that call?"
-    expect_same(decoder(ids), alone, tolerance=0.0, look=look)
+@claim("masked_cross_attention", "A token that keeps nothing gets exactly zero, and nobody else does.")
+def text_before_any_picture_gets_exactly_zero(subject, draw):
+    ours = subject.build(11, 10, 2, 4)
+    text, visual = draw.normal(2, 7, 11), 10 * draw.normal(2, 5, 10)
+    keep = torch.ones(2, 7, 5, dtype=torch.bool)
+    keep[0, :3] = False
+    seen = expect_tensor(ours(text, visual, keep), (2, 7, 11))
+    look = "A token that may look at nothing has nothing to add. What does a softmax over it give?"
+    expect_finite(seen, look=look)
+    expect_same(seen[0, :3], torch.zeros(3, 11), tolerance=0.0, look=look)
+    look = "A token that does keep something came out as zero. Is more than its own row asked?"
+    expect(bool(seen[0, 3:].any(dim=-1).all() & seen[1].any(dim=-1).all()), seen="zeros elsewhere", look=look)
 
-
-@claim("flamingo", "A number of blocks that does not fit is refused, with the numbers.", weight=0.5)
-def too_many_blocks_are_refused(subject, draw):
-    look = "14 layers with interval 3 have places before layers 0, 3, 6, 9 and 12. What do 8 blocks do there?"
-    decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=14)
-    subject.build(decoder, stand_in("adding_blocks", n=5, d_text=6, d_visual=5), 3)
-    blocks = stand_in("adding_blocks", n=8, d_text=6, d_visual=5)
-    expect_raises(lambda: subject.build(decoder, blocks, 3), "ValueError", mentions=[8, 5], look=look)
-
-
-# -- parameter_groups ------------------------------------------------------------------------------------
-
-# (begin perceiver_resampler)
-#
-#
-#
-# (end perceiver_resampler)
-
-# -- media_index -----------------------------------------------------------------------------------------
-
-# (begin media_index)
-#
-#
-#
-# (end media_index)
-
-# -- media_mask ------------------------------------------------------------------------------------------
-
-# (begin media_mask)
-#
-#
-#
-# (end media_mask)
-
-# -- influence -------------------------------------------------------------------------------------------
-
-# (begin influence)
-#
-#
-#
-# (end influence)
-
-# -- masked_cross_attention ------------------------------------------------------------------------------
-
-# (begin masked_cross_attention)
-#
-#
-#
-# (end masked_cross_attention)
 
 # -- gated_block -----------------------------------------------------------------------------------------
 
-# (begin gated_block)
-#
-#
-#
-# (end gated_block)
+
+def _block(subject):
+    attention = stand_in("masked_read", d_text=12, d_visual=10)
+    return subject.build(attention, stand_in("feed_forward", d_text=12, d_hidden=9), 12)
+
+
+@claim("gated_block", "A new block returns the text, bit for bit, whatever is in the pictures.", weight=0.5)
+def a_new_block_returns_the_text(subject, draw):
+    ours = _block(subject)
+    look = (
+        "Are both alphas 0 at first, does each go through tanh, and is the text itself added to, unchanged?"
+    )
+    for visual in (draw.normal(2, 5, 10), 100 * draw.normal(2, 5, 10)):
+        text = draw.normal(2, 7, 12)
+        expect_same(ours(text, visual), text, tolerance=0.0, look=look)
+    opened = {"alpha_cross_attn": torch.tensor([0.8]), "alpha_dense": torch.tensor([-0.6])}
+    load_or_fail(ours, {**ours.parameters(), **opened})
+    look = "With its gates open the block has to change the text. Do they open?"
+    expect_different(ours(text, visual), text, look=look)
+
+
+@claim("gated_block", "Each gate opens a branch of its own: one lets the picture in, the other does not.")
+def each_gate_opens_a_branch_of_its_own(subject, draw):
+    ours = _block(subject)
+    names = ours.parameters()
+    look = "alpha_cross_attn is for what is read, alpha_dense for the feed-forward. Has each branch its gate?"
+    expect("alpha_cross_attn" in names and "alpha_dense" in names, seen=f"{', '.join(names)}", look=look)
+    text, pictures = draw.normal(2, 7, 12), (draw.normal(2, 5, 10), draw.normal(2, 5, 10))
+    for cross, dense in ((0.9, 0.0), (0.0, 0.9)):
+        gates = {"alpha_cross_attn": torch.tensor([cross]), "alpha_dense": torch.tensor([dense])}
+        load_or_fail(ours, {**names, **gates})
+        one, other = (expect_tensor(ours(text, visual), (2, 7, 12)) for visual in pictures)
+        expect_different(one, text, look=look)
+        if cross:
+            expect_different(one, other, look=look)
+        else:
+            expect_same(one, other, tolerance=0.0, look=look)
+
+
+@claim("gated_block", "A gate and its negative push the text in opposite directions.")
+def a_negative_gate_pushes_the_other_way(subject, draw):
+    ours = _block(subject)
+    weights = draw.weights_like(ours.parameters())
+    text, visual = draw.normal(2, 7, 12), draw.normal(2, 5, 10)
+    look = "Each branch adds tanh(alpha) times what it made. Is something else gated, or the sign lost?"
+    for gate, other in (("alpha_cross_attn", "alpha_dense"), ("alpha_dense", "alpha_cross_attn")):
+        alpha = draw.uniform(0.5, 1.5, 1)
+        load_or_fail(ours, {**weights, gate: alpha, other: torch.zeros(1)})
+        plus = expect_tensor(ours(text, visual), (2, 7, 12)).double() - text
+        load_or_fail(ours, {**weights, gate: -alpha, other: torch.zeros(1)})
+        minus = expect_tensor(ours(text, visual), (2, 7, 12)).double() - text
+        expect_same(minus, -plus, tolerance=1e-4, look=look)
+
 
 # -- flamingo --------------------------------------------------------------------------------------------
 
@@ -604,19 +491,116 @@ def only_what_a_picture_can_help_with_is_learned(subject, draw):
 
 # -- generate --------------------------------------------------------------------------------------------
 
-# (begin generate)
-#
-#
-#
-# (end generate)
+
+def reader_for(subject, draw, n_words, d_visual, unlikely):
+    """A model with a cache, every parameter drawn anew; `unlikely` words are never the likeliest."""
+    model = subject.build_stand_in("cached_reader", n_words=n_words, d_visual=d_visual)
+    weights = draw.weights_like(model.parameters(), std=0.7)
+    weights["says.bias"][list(unlikely)] = -60.0
+    load_or_fail(model, weights)
+    return model
+
+
+@claim("generate", "Without pictures, each token is the likeliest after the whole row before it.", weight=0.5)
+def each_token_is_the_likeliest(subject, draw):
+    tag, end, ids = 1, 3, draw.integers(4, 23, 5)
+    model, none = reader_for(subject, draw, 23, 7, (tag, end)), torch.zeros(0, 4, 7)
+    written = subject(model, ids, none, tag, end, 6)
+    look = "Return the new ids, as a list of plain numbers."
+    expect(isinstance(written, list), seen=f"a {type(written).__name__}", look=look)
+    expect(all(type(one) is int for one in written), seen="not all are plain numbers", look=look)
+    expect(len(written) == 6, seen=f"{len(written)} tokens for n_new = 6", look="No end comes here.")
+    row = torch.cat([ids, torch.tensor(written)])[None]
+    logits, _ = model(row, none.reshape(1, 0, 7), torch.ones(1, 11, 0, dtype=torch.bool), None)
+    wrong = [k for k, best in enumerate(logits[0, 4:-1].argmax(dim=1).tolist()) if best != written[k]]
+    expect(
+        not wrong,
+        seen=f"{len(wrong)} of 6 are not, the first of them number {wrong[0] + 1 if wrong else 0}",
+        look="The whole row was read once more, at once. Which position's logits say what comes next? Is "
+        "the cache handed on from call to call, with the newest token alone?",
+    )
+
+
+@claim("generate", "Each token is read once, and each one behind a tag can see the picture.", weight=0.5)
+def new_tokens_can_see_the_picture(subject, draw):
+    tag, end = 2, 5
+    ids = torch.cat([torch.tensor([tag]), draw.integers(6, 23, 4)])
+    model = reader_for(subject, draw, 23, 7, (tag, end))
+    subject(model, ids, draw.normal(1, 3, 7), tag, end, 4)
+    record = model.report()["buffers"]
+    expect(
+        len(record["read"]) in (8, 9),
+        seen=f"{len(record['read'])} tokens went through the model for a prompt of 5 and 4 written",
+        look="The first call reads the prompt; each later one reads the newest token alone.",
+    )
+    blind = int((~record["kept"].all(dim=1)).sum())
+    expect(
+        not blind,
+        seen=f"{blind} of {len(record['read'])} tokens could not see the whole picture before them",
+        look="A mask is not in the cache. Which row of it belongs to a new token?",
+    )
+
+
+@claim("generate", "An empty prompt, and a picture without a tag, are a ValueError.", weight=0.5)
+def what_cannot_be_read_is_refused(subject, draw):
+    model = reader_for(subject, draw, 23, 7, (1, 3))
+    ids = draw.integers(4, 23, 6)
+    expect_raises(
+        lambda: subject(model, ids[:0], torch.zeros(0, 3, 7), 1, 3, 2),
+        "ValueError",
+        look="There is no last position in an empty prompt.",
+    )
+    expect_raises(
+        lambda: subject(model, ids, draw.normal(1, 3, 7), 1, 3, 2),
+        "ValueError",
+        mentions=[0, 1],
+        look="0 tags and 1 picture: name both numbers.",
+    )
+
 
 # -- few_shot_prompt -------------------------------------------------------------------------------------
 
-# (begin few_shot_prompt)
-#
-#
-#
-# (end few_shot_prompt)
+
+@claim("few_shot_prompt", "A solved example, then the open question: each behind its tag.", weight=0.5)
+def an_example_stands_before_the_open_question(subject, draw):
+    tag, end = 1, 3
+    first, asked = draw.normal(4, 6), draw.normal(4, 6)
+    question, answer, open_question = (draw.integers(5, 40, n) for n in (3, 2, 4))
+    prompt = expect_keys(
+        subject([(first, question, answer)], asked, open_question, tag, end),
+        ("ids", "visual"),
+        look="Return a dict with these two.",
+    )
+    signs = (torch.tensor([tag]), torch.tensor([end]))
+    row = torch.cat([signs[0], question, answer, signs[1], signs[0], open_question])
+    expect_same(
+        prompt["ids"], row, look="Tag, question, answer, end; then tag and question. Nothing closes the last."
+    )
+    expect_same(
+        prompt["visual"],
+        torch.stack([first, asked]),
+        look="One picture for each tag, in the order of the tags.",
+    )
+
+
+@claim("few_shot_prompt", "With no examples, the prompt is a tag and a question.", weight=0.5)
+def no_examples_are_a_prompt_too(subject, draw):
+    asked, question = draw.normal(4, 6), draw.integers(5, 40, 3)
+    prompt = expect_keys(subject([], asked, question, 1, 3), ("ids", "visual"), look="A dict with these two.")
+    expect_tensor(prompt["ids"], (4,), look="A tag, and three words of question.")
+    expect_tensor(prompt["visual"], (1, 4, 6), look="One picture, in front of it an axis for pictures.")
+
+
+@claim("few_shot_prompt", "An example without an answer is a ValueError.", weight=0.5)
+def an_example_has_an_answer(subject, draw):
+    picture, question = draw.normal(4, 6), draw.integers(5, 40, 3)
+    expect_raises(
+        lambda: subject([(picture, question, question[:0])], picture, question, 1, 3),
+        "ValueError",
+        mentions=[0],
+        look="An example without an answer teaches the model to say nothing. Say how many ids there were.",
+    )
+
 
 # -----------------------------------------------------------------------------------------------------------
 

@@ -149,6 +149,92 @@ def test_a_mask_or_positions_of_another_length_are_named(pair):
         ours(drawn(2, 4, 24), keep, positions[:, :4])
 
 
+@pytest.mark.parametrize("steps", [[9], [1] * 9, [4, 5], [5, 1, 1, 2], [1, 3, 1, 4]], ids=str)
+@torch.no_grad()
+def test_read_in_steps_with_a_cache_the_logits_are_those_of_reading_all_at_once(pair, steps):
+    ours, _ = pair
+    embeds = drawn(3, 9, 24)
+    # Padding at the right, none, and at the left, with positions that count what is real. True = keep.
+    keep = torch.tensor([[1] * 6 + [0] * 3, [1] * 9, [0] * 2 + [1] * 7], dtype=torch.bool)
+    positions = (keep.long().cumsum(dim=1) - 1).clamp(min=0)
+    whole = ours(embeds, keep, positions)
+    cache, found, past = ours.new_cache(), [], 0
+    for step in steps:
+        now = slice(past, past + step)
+        past += step
+        found.append(ours(embeds[:, now], keep[:, :past], positions[:, now], cache=cache))
+        assert [len(layer) for layer in cache] == [past] * 3
+    logits = torch.cat(found, dim=1)
+    assert logits.isfinite().all()
+    difference = (logits - whole)[keep].abs().max() / whole[keep].abs().max()
+    assert difference < 1e-5
+    # A cache that were ignored would be seen: the last tokens alone say something else.
+    alone = ours(embeds[:, -1:], keep[:, -1:], positions[:, -1:])
+    assert (alone - whole[:, -1:])[keep[:, -1]].abs().max() > 1e-2
+
+
+@torch.no_grad()
+def test_a_mask_of_who_sees_whom_is_kept_in_steps_too(pair):
+    ours, _ = pair
+    embeds = drawn(2, 6, 24)
+    _, positions = everything(2, 6)
+    sees = torch.ones(2, 6, 6, dtype=torch.bool).tril()  # True where token i may see token j
+    sees[0, 4:, 1:3] = sees[1, 5, 0] = False
+    whole, cache = ours(embeds, sees, positions), ours.new_cache()
+    first = ours(embeds[:, :4], sees[:, :4, :4], positions[:, :4], cache=cache)
+    second = ours(embeds[:, 4:], sees[:, 4:], positions[:, 4:], cache=cache)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), whole, atol=1e-5, rtol=1e-5)
+    assert (second - ours(embeds, torch.ones_like(sees).tril(), positions)[:, 4:]).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_a_step_through_the_cache_equals_transformers_own(pair):
+    ours, theirs = pair
+    ids = torch.tensor([[4, 9, 30, 2, 7, 7, 1], [5, 5, 6, 8, 10, 12, 14]])
+    keep, positions = everything(2, 7)
+    known, cache = None, ours.new_cache()
+    for start, end in ((0, 4), (4, 5), (5, 7)):
+        out = theirs(ids[:, start:end], past_key_values=known, use_cache=True)
+        known = out.past_key_values
+        embeds = ours.model.embed_tokens(ids[:, start:end])
+        logits = ours(embeds, keep[:, :end], positions[:, start:end], cache=cache)
+        torch.testing.assert_close(logits, out.logits, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_two_caches_know_nothing_of_each_other_and_without_one_nothing_is_kept(pair):
+    ours, _ = pair
+    embeds, (keep, positions) = drawn(1, 5, 24), everything(1, 5)
+    whole = ours(embeds, keep, positions)
+    mine, other = ours.new_cache(), ours.new_cache()
+    ours(embeds[:, :4], keep[:, :4], positions[:, :4], cache=mine)
+    ours(drawn(1, 2, 24, seed=9), keep[:, :2], positions[:, :2], cache=other)
+    ours(drawn(1, 2, 24, seed=8), keep[:, :2], positions[:, :2])
+    last = ours(embeds[:, 4:], keep, positions[:, 4:], cache=mine)
+    torch.testing.assert_close(last, whole[:, 4:], atol=1e-5, rtol=1e-5)
+    assert ([len(layer) for layer in mine], [len(layer) for layer in other]) == ([5] * 3, [2] * 3)
+
+
+@torch.no_grad()
+def test_a_mask_that_forgets_the_cache_is_named_with_all_numbers(pair):
+    ours, _ = pair
+    embeds, (keep, positions) = drawn(2, 7, 24), everything(2, 7)
+    cache = ours.new_cache()
+    ours(embeds[:, :4], keep[:, :4], positions[:, :4], cache=cache)
+    for wrong in (keep[:, 4:], torch.ones(2, 3, 3, dtype=torch.bool)):
+        shape = ", ".join(map(str, wrong.shape))
+        numbers = (
+            rf"embeds are \(2, 3\).*keep is \({shape}\).*the cache holds 4 tokens.*those of the cache too"
+        )
+        with pytest.raises(ShapeError, match=numbers):
+            ours(embeds[:, 4:], wrong, positions[:, 4:], cache=cache)
+    with pytest.raises(ShapeError, match=r"positions are \(2, 7\), the cache holds 4 tokens"):
+        ours(embeds[:, 4:], keep, positions, cache=cache)
+    with pytest.raises(ShapeError, match="with 4 tokens in the cache there are no whole weights"):
+        ours(embeds[:, 4:], keep, positions[:, 4:], cache=cache, looks=[])
+    assert [len(layer) for layer in cache] == [4] * 3  # what was refused was not read
+
+
 def test_heads_of_odd_width_are_refused():
     with pytest.raises(ShapeError, match="d_model=30 cannot be cut into n_heads=6 heads of even width"):
         LanguageModel(LanguageSizes(5, d_model=30, n_heads=6))

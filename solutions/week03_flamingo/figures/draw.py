@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 
 HERE = Path(__file__).parent
 BLUE, ORANGE, GREEN, PURPLE, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8A8A8A"
@@ -17,7 +17,7 @@ FROZEN, TRAINED = "#E8EEF3", "#FFE7B3"
 
 
 def main() -> None:
-    for draw in (flamingo, which_picture, cache):
+    for draw in (flamingo, which_picture, gated_block, cache):
         figure = draw()
         figure.savefig(
             HERE / f"{draw.__name__}.png",
@@ -58,6 +58,8 @@ def arrow(
     colour: str = "black",
     dashed: bool = False,
     bend: float = 0,
+    width: float = 1.4,
+    shrink: float = 2,
 ) -> None:
     axes.add_patch(
         FancyArrowPatch(
@@ -68,7 +70,9 @@ def arrow(
             color=colour,
             linestyle="--" if dashed else "-",
             connectionstyle=f"arc3,rad={bend}",
-            linewidth=1.4,
+            linewidth=width,
+            shrinkA=shrink,
+            shrinkB=shrink,
         )
     )
 
@@ -200,6 +204,52 @@ def cache() -> Figure:
         fontsize=9,
         va="center",
     )
+    return figure
+
+
+def gated_block() -> Figure:
+    figure, axes = canvas(12.5, 4.6, 16.2, 6.0)
+    line, branch = 0.85, 2.6  # heights: the text, and what is added to it
+    axes.plot([0.2, 14.0], [line, line], color=ORANGE, linewidth=5, solid_capstyle="butt", zorder=0)
+    arrow(axes, 13.7, line, 14.2, line, colour=ORANGE, width=3, shrink=0)
+    axes.text(0.2, 0.25, "text, b t d_text: nothing stands on its way but two plus signs", fontsize=9)
+    box(axes, 14.2, 0.25, 1.9, 1.2, "a layer of the\nlanguage model\n(frozen)", size=8.5)
+
+    branches = (
+        (0.6, "input_layernorm\n(RMSNorm)", "masked\ncross-attention", "alpha_cross_attn"),
+        (7.4, "post_attention_\nlayernorm\n(RMSNorm)", "feed-forward", "alpha_dense"),
+    )
+    for x, norm, what, gate in branches:
+        arrow(axes, x + 0.8, line, x + 0.8, branch, shrink=0)
+        box(axes, x, branch, 1.65, 1.0, norm, TRAINED, size=7.5)
+        arrow(axes, x + 1.65, branch + 0.5, x + 2.15, branch + 0.5, shrink=0)
+        box(axes, x + 2.15, branch, 1.85, 1.0, what, TRAINED)
+        arrow(axes, x + 4.0, branch + 0.5, x + 4.4, branch + 0.5, shrink=0)
+        box(axes, x + 4.4, branch, 1.75, 1.0, f"gate: × tanh\n{gate}\n(0 at first)", TRAINED, size=7.5)
+        plus = x + 5.27
+        arrow(axes, plus, branch, plus, line + 0.24, shrink=0)
+        axes.add_patch(Circle((plus, line), 0.24, facecolor="white", edgecolor="black", linewidth=1.3))
+        axes.text(plus, line - 0.01, "+", ha="center", va="center", fontsize=13)
+
+    box(axes, 1.4, 4.6, 2.4, 0.85, "pictures, b s d_visual\n(from the resampler)", "white", size=8.5)
+    arrow(axes, 3.3, 4.6, 3.3, branch + 1.0, colour=BLUE, shrink=0)
+    axes.text(3.2, 4.1, "K, V", fontsize=9, color=BLUE, ha="right")
+    box(axes, 4.1, 4.6, 2.0, 0.85, "media mask, b t s\nTrue = keep", "white", size=8.5)
+    arrow(axes, 4.4, 4.6, 4.1, branch + 1.0, dashed=True, shrink=0)
+    axes.text(2.5, branch + 0.62, "Q", fontsize=9, color=BLUE, ha="center")
+    axes.text(0.6, 5.7, "1  read", fontsize=11, weight="bold")
+    axes.text(7.4, 5.7, "2  think it over", fontsize=11, weight="bold")
+    axes.text(
+        7.4,
+        5.0,
+        "every token goes this way, with a picture\nor without: hence a gate of its own",
+        fontsize=8.5,
+        va="center",
+    )
+    box(axes, 13.0, 5.45, 0.4, 0.4, "", TRAINED)
+    axes.text(13.6, 5.65, "trained", fontsize=9, va="center")
+    box(axes, 14.7, 5.45, 0.4, 0.4, "", FROZEN)
+    axes.text(15.3, 5.65, "frozen", fontsize=9, va="center")
     return figure
 
 

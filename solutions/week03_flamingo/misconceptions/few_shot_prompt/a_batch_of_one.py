@@ -1,0 +1,27 @@
+"""Misconception: A model reads batches, so the prompt is one.
+
+Tell: You put an axis for a batch in front of ids. A prompt is one row, int[t].
+Caught by: an_example_stands_before_the_open_question, no_examples_are_a_prompt_too,
+every_token_stands_in_its_place, pictures_come_in_the_order_of_their_tags, only_the_last_question_is_open,
+a_question_stands_before_its_answer, what_it_was_given_stays_as_it_was, nothing_is_asked_without_words,
+pictures_have_one_shape
+"""
+
+import torch
+
+
+def few_shot_prompt(examples, picture, question, image_id, end_of_chunk_id):
+    tag, end = torch.tensor([image_id]), torch.tensor([end_of_chunk_id])
+    pieces, pictures = [], []
+    for shown, asked, answer in examples:
+        if shown.shape != picture.shape:
+            raise ValueError(f"pictures of {len(shown)} and of {len(picture)} visual tokens")
+        if not len(asked) or not len(answer):
+            raise ValueError(f"an example has {len(asked)} ids of question and {len(answer)} of answer")
+        pieces += [tag, asked, answer, end]
+        pictures.append(shown)
+    if not len(question):
+        raise ValueError("the question has 0 ids")
+    pieces += [tag, question]
+    pictures.append(picture)
+    return {"ids": torch.cat(pieces)[None], "visual": torch.stack(pictures)}

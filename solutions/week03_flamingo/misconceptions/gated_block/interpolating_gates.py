@@ -1,0 +1,19 @@
+"""Misconception: A gate mixes: what the branch gains, the text loses.
+
+Tell: Your block fades the text out as a branch comes in: (1 - g) * text + g * branch. Closed, that is the
+same; open, it takes away what the frozen model lives on. A gate adds, it does not mix.
+Caught by: closed_gates_return_the_text, open_gates_add_both_branches, each_gate_shuts_its_own_branch,
+negative_gates_take_away, the_feed_forward_hears_what_was_read, only_what_is_read_is_normed,
+the_mask_arrives_and_nothing_is_written_into,
+a_token_without_a_picture_still_goes_through_the_feed_forward, at_first_only_the_gates_learn
+"""
+
+from course_lib.gated_block import GatedBlock as Reference
+
+
+class GatedBlock(Reference):
+    def forward(self, text, visual, media_mask=None):
+        read = self.cross_attn(self.input_layernorm(text), visual, media_mask)
+        gate, dense = self.alpha_cross_attn.tanh(), self.alpha_dense.tanh()
+        text = (1 - gate) * text + gate * read
+        return (1 - dense) * text + dense * self.mlp(self.post_attention_layernorm(text))

@@ -1,0 +1,19 @@
+"""Misconception: The text is not added.
+
+Tell: Your output is what the gated branches made, and the text is gone. With the gates closed that is
+zero. Add each branch to the text.
+Caught by: a_new_block_returns_the_text, each_gate_opens_a_branch_of_its_own,
+a_negative_gate_pushes_the_other_way, closed_gates_return_the_text, open_gates_add_both_branches,
+each_gate_shuts_its_own_branch, negative_gates_take_away, the_feed_forward_hears_what_was_read,
+only_what_is_read_is_normed, the_mask_arrives_and_nothing_is_written_into,
+a_token_without_a_picture_still_goes_through_the_feed_forward, at_first_only_the_gates_learn
+"""
+
+from course_lib.gated_block import GatedBlock as Reference
+
+
+class GatedBlock(Reference):
+    def forward(self, text, visual, media_mask=None):
+        read = self.cross_attn(self.input_layernorm(text), visual, media_mask)
+        text = self.alpha_cross_attn.tanh() * read
+        return self.alpha_dense.tanh() * self.mlp(self.post_attention_layernorm(text))

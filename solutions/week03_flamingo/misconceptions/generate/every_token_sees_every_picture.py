@@ -1,0 +1,31 @@
+"""Misconception: The prompt's tokens may look at all its pictures, too.
+
+Tell: Every token of yours sees every picture, in the prompt and after it. Who looks where is what the tags
+say.
+Caught by: the_cache_changes_nothing, the_prompt_looks_at_its_latest_picture,
+new_tokens_look_at_the_latest_picture, writing_stops_at_the_end, at_most_n_new_are_written,
+the_tag_is_never_written, tags_and_pictures_are_counted
+"""
+
+import torch
+from einops import rearrange, repeat
+
+
+def generate(model, ids, visual, image_id, end_id, n_new):
+    tags = int((ids == image_id).sum())
+    if not len(ids) or tags != len(visual):
+        raise ValueError(f"{len(ids)} tokens, {tags} tags and {len(visual)} pictures; each tag needs one.")
+    own = torch.ones(len(ids), tags, dtype=torch.bool)
+    mask = repeat(own, "t n -> 1 t (n v)", v=visual.shape[1])
+    row = rearrange(visual, "n v d -> 1 (n v) d")
+    new, cache, written = ids[None], None, []
+    while len(written) < n_new:
+        logits, cache = model(new, row, mask, cache)
+        last = logits[0, -1].clone()
+        last[image_id] = -torch.inf
+        best = int(last.argmax())
+        if best == end_id:
+            break
+        written.append(best)
+        new, mask = torch.tensor([[best]]), mask[:, -1:]
+    return written

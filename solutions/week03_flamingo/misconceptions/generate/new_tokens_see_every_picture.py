@@ -1,0 +1,30 @@
+"""Misconception: After the prompt, no mask is needed: None or all True will do.
+
+Tell: Your new tokens see every picture of the prompt. No mask, or one of all True, means that all are
+kept; a new token has one latest picture, and looks at that.
+Caught by: the_cache_changes_nothing, new_tokens_look_at_the_latest_picture, the_tag_is_never_written
+"""
+
+import torch
+from einops import rearrange, repeat
+
+
+def generate(model, ids, visual, image_id, end_id, n_new):
+    tags = int((ids == image_id).sum())
+    if not len(ids) or tags != len(visual):
+        raise ValueError(f"{len(ids)} tokens, {tags} tags and {len(visual)} pictures; each tag needs one.")
+    index = (ids == image_id).cumsum(dim=0)
+    own = rearrange(index, "t -> t 1") == torch.arange(1, tags + 1)
+    mask = repeat(own, "t n -> 1 t (n v)", v=visual.shape[1])
+    row = rearrange(visual, "n v d -> 1 (n v) d")
+    new, cache, written = ids[None], None, []
+    while len(written) < n_new:
+        logits, cache = model(new, row, mask, cache)
+        last = logits[0, -1].clone()
+        last[image_id] = -torch.inf
+        best = int(last.argmax())
+        if best == end_id:
+            break
+        written.append(best)
+        new, mask = torch.tensor([[best]]), torch.ones_like(mask[:, -1:])
+    return written

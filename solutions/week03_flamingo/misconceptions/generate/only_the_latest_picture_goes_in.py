@@ -1,0 +1,31 @@
+"""Misconception: The model needs the latest picture, so that is the one to give.
+
+Tell: You hand over the latest picture alone. Earlier tokens of the prompt look at earlier pictures; give
+all of them, in one row.
+Caught by: the_cache_changes_nothing, the_prompt_looks_at_its_latest_picture,
+new_tokens_look_at_the_latest_picture, the_tag_is_never_written, tags_and_pictures_are_counted
+"""
+
+import torch
+from einops import rearrange, repeat
+
+
+def generate(model, ids, visual, image_id, end_id, n_new):
+    tags = int((ids == image_id).sum())
+    if not len(ids) or tags != len(visual):
+        raise ValueError(f"{len(ids)} tokens, {tags} tags and {len(visual)} pictures; each tag needs one.")
+    index = (ids == image_id).cumsum(dim=0)
+    own = rearrange(index, "t -> t 1") == torch.arange(1, tags + 1)
+    mask = repeat(own[:, -1:], "t n -> 1 t (n v)", v=visual.shape[1])
+    row = rearrange(visual[-1:], "n v d -> 1 (n v) d")
+    new, cache, written = ids[None], None, []
+    while len(written) < n_new:
+        logits, cache = model(new, row, mask, cache)
+        last = logits[0, -1].clone()
+        last[image_id] = -torch.inf
+        best = int(last.argmax())
+        if best == end_id:
+            break
+        written.append(best)
+        new, mask = torch.tensor([[best]]), mask[:, -1:]
+    return written

@@ -1,0 +1,31 @@
+"""Misconception: The next token is drawn from the distribution.
+
+Tell: Your tokens are drawn at random from what the model finds likely. Here the likeliest is wanted,
+always, so that two runs can be compared.
+Caught by: the_cache_changes_nothing, the_picture_matters_to_the_last, writing_stops_at_the_end,
+the_tag_is_never_written, tags_and_pictures_are_counted
+"""
+
+import torch
+from einops import rearrange, repeat
+
+
+def generate(model, ids, visual, image_id, end_id, n_new):
+    tags = int((ids == image_id).sum())
+    if not len(ids) or tags != len(visual):
+        raise ValueError(f"{len(ids)} tokens, {tags} tags and {len(visual)} pictures; each tag needs one.")
+    index = (ids == image_id).cumsum(dim=0)
+    own = rearrange(index, "t -> t 1") == torch.arange(1, tags + 1)
+    mask = repeat(own, "t n -> 1 t (n v)", v=visual.shape[1])
+    row = rearrange(visual, "n v d -> 1 (n v) d")
+    new, cache, written = ids[None], None, []
+    while len(written) < n_new:
+        logits, cache = model(new, row, mask, cache)
+        last = logits[0, -1].clone()
+        last[image_id] = -torch.inf
+        best = int(torch.multinomial(last.softmax(dim=0), 1))
+        if best == end_id:
+            break
+        written.append(best)
+        new, mask = torch.tensor([[best]]), mask[:, -1:]
+    return written
