@@ -553,8 +553,8 @@ Table(["", "against", "largest difference"], rows)
 # ### To discuss
 #
 # *You have ten thousand pictures with captions, a frozen encoder, a frozen language model, and one day on one
-# graphics card. Would you pay for a first stage? A few months after BLIP-2, LLaVA put two matrices in the
-# place of the whole Q-Former. What had changed: the task, the data, what a token costs? And which of
+# graphics card. Would you pay for a first stage? A few months after BLIP-2, LLaVA put one matrix, and soon two,
+# in the place of the whole Q-Former. What had changed: the task, the data, what a token costs? And which of
 # the numbers in this notebook would you want to see at full size before you decide?*
 
 # %% [markdown] generated="common_mistakes"

@@ -73,6 +73,8 @@ def test_everybody_sees_himself_even_in_a_text_of_padding(task: str) -> None:
     assert table.diagonal(dim1=1, dim2=2).all()
     assert table[:, :Q, :Q].all()
     assert int(table[:, :, Q:].sum()) == 2 * T
+    scores = torch.zeros(table.shape).masked_fill(~table, -torch.inf)
+    assert scores.softmax(dim=-1).isfinite().all()
 
 
 @every_task
@@ -94,6 +96,9 @@ def test_whoever_sees_one_who_sees_a_third_sees_the_third(task: str) -> None:
     """Transitive, so that depth adds nothing: the test of the stack below rests on it."""
     table = qformer_mask(task, Q, KEEP).float()
     assert torch.equal((table @ table) > 0, table > 0)
+    if task != "match":
+        table[0, 0, Q] = 1  # the control: query 1 sees the first word
+        assert not torch.equal((table @ table) > 0, table > 0)
 
 
 @pytest.mark.parametrize("task", ["caption", "Match", ""])
@@ -141,14 +146,3 @@ def test_queries_are_the_same_under_contrast_and_write_and_not_under_match() -> 
         )
     torch.testing.assert_close(contrast, write, rtol=0, atol=1e-12)
     assert (contrast - match).abs().amax() > 1e-3
-
-
-@every_task
-def test_a_text_of_padding_stays_finite_in_a_stack_and_its_gradients_too(task: str) -> None:
-    model, (tokens, _, visual) = stack(), drawn()
-    tokens.requires_grad_()
-    out = model(tokens, Q, qformer_mask(task, Q, torch.zeros_like(KEEP)), visual)
-    out.square().sum().backward()
-    assert out.isfinite().all()
-    assert tokens.grad is not None
-    assert tokens.grad.isfinite().all()

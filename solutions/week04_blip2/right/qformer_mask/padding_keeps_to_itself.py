@@ -9,7 +9,7 @@ def qformer_mask(task, n_queries, text_keep):
     if task not in known:
         raise ValueError(f"task is {task!r}, not one of {known}")
     real = F.pad(text_keep, (n_queries, 0), value=True)
-    b, s = real.shape
+    s = real.shape[1]
     both = torch.einsum("bi,bj->bij", real.int(), real.int()) > 0
     side = F.pad(torch.ones(s - n_queries), (n_queries, 0))
     if task == "contrast":
