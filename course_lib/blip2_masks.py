@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from course_lib.errors import CourseError
+from course_lib.errors import ChoiceError
 
 TASKS = ("contrast", "match", "write")
 
@@ -22,7 +22,8 @@ TASKS = ("contrast", "match", "write")
 def qformer_mask(task: str, n_queries: int, text_keep: Bool[Tensor, "b t"]) -> Bool[Tensor, "b s s"]:
     """True where token i (a row) may see token j (a column); queries come first.
 
-    Padding is seen by nobody but itself: so its own rows have something to see and stay finite.
+    Padding is seen by nobody but itself: so a text that is nothing but padding still has something to see,
+    and no softmax is taken over an empty row.
 
     Args:
         task: "contrast", "match" or "write".
@@ -30,10 +31,10 @@ def qformer_mask(task: str, n_queries: int, text_keep: Bool[Tensor, "b t"]) -> B
         text_keep: True where a text token is real.
 
     Raises:
-        CourseError: no such task.
+        ChoiceError: no such task.
     """
     if task not in TASKS:
-        raise CourseError(f"There is no task {task!r}; choose one of {', '.join(TASKS)}.")
+        raise ChoiceError(f"There is no task {task!r}; choose one of {', '.join(TASKS)}.")
     b, t = text_keep.shape
     s = n_queries + t
     device = text_keep.device

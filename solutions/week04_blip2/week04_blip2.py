@@ -18,12 +18,17 @@ if "google.colab" in sys.modules:  # first drop the week's .whl file into Colab'
     get_ipython().system("pip install --quiet --no-deps jaxtyping wadler-lindig *.whl")
 
 # %% [markdown]
-# (begin header)
+# # Week 4 · BLIP-2
 #
+# After this notebook you can
 #
+# 1. build a Q-Former layer by layer, with a text side that shares its attention and not its feed-forwards;
+# 2. write three tasks for one stack as three masks, and prove each by who can change whom;
+# 3. draw hard negatives as the published code does, and test a distribution rather than a number;
+# 4. say what a first stage buys, at equal time and at convergence, with a null for every specialisation.
 #
-#
-# (end header)
+# About 3 hours · CPU is enough · needs week 2: cross-attention, and a simplified Q-Former · 27 points ·
+# BLIP-2, arXiv:2301.12597
 
 # %%
 from collections.abc import Callable
@@ -43,12 +48,46 @@ SEED, DEVICE = 0, "cpu"
 FAST = False  # True shortens every experiment, for a trial run; the numbers then mean nothing
 
 # %% [markdown]
-# (begin idea)
+# **The idea in one picture**
 #
+# ![Diagram in two rows. Stage 1: a picture goes through a frozen image encoder, and 257 tokens go into a
+# trained Q-Former. It has a query side, which reads the picture, a text side, which does not, and below both
+# one self-attention with three masks. Into it go 32 trained queries and the words CLS, a, red, ring; DEC in
+# the place of CLS says: write. Out of it come three tasks. Contrast: which text belongs to which picture?
+# Match: is this pair right? Write: what does the picture show? There is no language model. Stage 2: a picture
+# goes through the same frozen encoder into the query side of the Q-Former alone, with its 32 queries, then
+# through one matrix; all three are trained. What comes out, 32 tokens, stands in front of the words at the
+# entrance of a frozen language model.](figures/two_stages.png)
 #
+# Two models are given, and neither may change. One has seen pictures, the other has read text, and they have
+# never met. BLIP-2 (Li et al. 2023) puts a small third one between them and teaches it in two stages.
 #
+# In **stage 1** it learns to ask a picture for what text would say about it. There are 32 learned
+# queries, and three tasks on pairs of picture and text. The language model is not even loaded:
 #
-# (end idea)
+# $$\mathcal L_1 = \mathcal L_\text{contrast} + \mathcal L_\text{match} + \mathcal L_\text{write}$$
+#
+# In **stage 2** it learns to say what it has read in a way that the language model understands. The text
+# side goes, one matrix $W$ comes, and what the queries $Q$ have read stands in front of the words $w$:
+#
+# $$\mathcal L_2 = -\sum_t \log p\big(w_t \mid W\,Q(\text{picture}),\ w_{<t}\big)$$
+#
+# In shapes: a picture is `b v d_visual`, the queries make `b q d` of it, the matrix `b q d_text`. At full
+# size 257 tokens of width 1,408 become 32 of width 768, and for OPT-2.7B 32 of width 2,560.
+#
+# Four questions make up this week. How does one stack of layers do three tasks? How does one pick a wrong text
+# that is hard to tell from the right one? What does stage 1 buy, if one pays for it in time? And do 32
+# queries really ask 32 different questions?
+
+# %% [markdown]
+# **How this notebook works.** You write nine parts. Below each part stands its check: run it, and it says in
+# one line whether you may go on, or in three lines where to look. Hints are folded; the mildest comes first.
+# The cells called *experiment* are not graded. Each starts with a question. Answer it for yourself, with a
+# number if you can, before you run the cell. Masks are boolean, and True means **keep**, everywhere.
+#
+# In week 2 you wrote a simplified Q-Former: queries and a picture, and no text. You need the idea, not the
+# code. The parts of a BERT layer are given (`AddNorm`, `Hidden` and `PostNormAttention`), for you have written
+# attention twice.
 
 # %% experiment="tools"
 # What the experiments use. The exercises need none of it.
@@ -84,36 +123,225 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # (end use qformer_layer)
 
 # %% [markdown]
-# (begin section 2)
+# ## 2 · Three tasks, three masks
 #
+# In its first stage BLIP-2 asks three things of one and the same Q-Former. Same queries, same layers, same
+# weights; what changes is the loss, and **who may see whom** in the self-attention that queries and text
+# share.
 #
+# ![Three tables side by side, each with three queries and four words as rows, which look, and as columns,
+# which are looked at. Contrast: queries see queries and words see words; the two quarters in which one side
+# would see the other are empty. Match: every entry is filled. Write: queries see queries only; words see all
+# queries, and words before and including themselves, a lower triangle; the quarter in which queries would see
+# words is empty.](figures/three_masks.png)
 #
+# | task | the paper's name | what is asked | so the stack works as |
+# |---|---|---|---|
+# | contrast | image-text contrast, ITC | which text belongs to which picture? | two encoders, apart |
+# | match | image-text matching, ITM | is this pair right? | one encoder for the pair |
+# | write | text generation, ITG | what does the picture show? | an encoder, and a writer behind it |
 #
-# (end section 2)
+# Read the empty quarters as locks. Each shuts a short cut, and a loss that can be cheated will be.
+#
+# * **Contrast** is to find the text that fits a picture among many. If the queries could read the text beside
+#   them, they would carry its words, and the right pair would be found without any picture.
+# * **Write** is to say the next word. If the queries could read the text, word 3 could ask them what word 4
+#   is. The triangle over the words would be in its place, and of no use.
+# * **Match** locks nothing. The question is about both, nobody writes, and what is to be learned is how words
+#   and picture bear on each other.
+#
+# In write, the words have no way to the picture except through the queries, for only queries read it. So
+# whatever a caption needs, the queries must have fetched. That is the point of the task: it is there for the
+# queries, and the writer is thrown away after stage 1.
+#
+# Two things are often told wrong. "The queries cross-attend to the text": they do not. Cross-attention is for
+# the picture; text and queries meet in *self*-attention, under a mask. And "the Q-Former holds an image
+# encoder, a text encoder and a text decoder": it holds one self-attention, and three tables make those
+# three of it. The idea of turning one stack into several models by masks alone is older than BLIP-2;
+# UniLM (Dong et al. 2019) did it for text.
 
 # %% [markdown]
-# (begin qformer_mask)
+# ### Exercise 2 · The three tables
 #
+# Difficulty ●●○○○ · 12 minutes · 3 points
 #
+# Queries and text stand in one row, queries first: $s = q + t$. Write
+# `qformer_mask(task, n_queries, text_keep)`, which returns `bool[b s s]`. **True = keep**: the token in the
+# *row* may see the token in the *column*.
 #
+# * `task` is `"contrast"`, `"match"` or `"write"`, as in the tables above. Any other is a `ValueError` that
+#   names what was given, and the three.
+# * `text_keep` is `bool[b t]`, **True** where a text token is real. Each pair of a batch has its own. Queries
+#   are always real.
+# * Padding is seen by nobody but itself. Every token sees itself, whatever the task: so even a text of nothing
+#   but padding leaves no row of the table without a True, and no softmax with nothing to share out.
+# * What a padded token sees besides itself is up to you. Nobody asks it anything.
 #
-# (end qformer_mask)
+# <details><summary>Hint 1</summary>
+#
+# Leave the padding for the end. Without it there is one table `s s` for each task, and it has four quarters:
+# queries or text looking, times queries or text looked at. Say for each whether it is full, empty, or a
+# triangle.
+# </details>
+# <details><summary>Hint 2: quarters without slicing</summary>
+#
+# `is_text`, a boolean for each of the `s` tokens, used twice: as a column `i 1` it says who looks, as a row
+# `1 j` who is looked at. `==`, `&`, `|` and `~` of the two give any quarters you want.
+# </details>
+# <details><summary>Hint 3: the triangle</summary>
+#
+# It belongs to words on words. A triangle over the whole row would cut the queries, too: the first would see
+# no other.
+# </details>
+# <details><summary>Hint 4: padding</summary>
+#
+# To be seen is a matter of columns: `b 1 j`. Put a True for each query in front of `text_keep`. Then set the
+# diagonal, last.
+# </details>
+# <details><summary>Hint 5: pseudocode</summary>
+#
+#     refuse a task that is none of the three
+#     is_text = place >= n_queries;  looks = is_text as i 1;  looked_at = is_text as 1 j
+#     contrast:  both on the same side
+#     match:     everywhere
+#     write:     a query is looked at, or a text token looks and what it looks at is not behind it
+#     return (that & real as b 1 j) | diagonal
+# </details>
+
+
+# %% exercise="qformer_mask"
+def qformer_mask(task: str, n_queries: int, text_keep: Bool[Tensor, "b t"]) -> Bool[Tensor, "b s s"]:
+    """True where the token in the row may see the token in the column. Queries come first, then text."""
+    ### BEGIN SOLUTION
+    if task not in ("contrast", "match", "write"):
+        raise ValueError(f"There is no task {task!r}; choose contrast, match or write.")
+    place = torch.arange(n_queries + text_keep.shape[1], device=text_keep.device)
+    looks, looked_at = rearrange(place, "i -> i 1"), rearrange(place, "j -> 1 j")
+    if task == "contrast":
+        sees = (looks >= n_queries) == (looked_at >= n_queries)
+    elif task == "match":
+        sees = looked_at >= 0
+    else:
+        sees = (looked_at < n_queries) | (looked_at <= looks)
+    real = rearrange(F.pad(text_keep, (n_queries, 0), value=True), "b j -> b 1 j")
+    return (sees & real) | (looks == looked_at)
+    ### END SOLUTION
+
+
+# %% check="qformer_mask" points=3
+check("qformer_mask", qformer_mask)
 
 # %% [markdown]
-# (begin use qformer_mask)
+# **Use it**, and do not believe it: measure. Four of your layers, three queries, three real words and one
+# word of padding. For each task we change one token after another and note who comes out different. That
+# gives a second table, which owes nothing to the first.
 #
-#
-#
-#
-# (end use qformer_mask)
+# **Prediction.** A mask says who sees whom in *one* layer. Four layers hand things on: if A sees B and B sees
+# C, then A hears of C in the end. Will the measured tables have more Trues than the masks? In week 3 they
+# had.
+
+# %% experiment="use_qformer_mask"
+torch.manual_seed(SEED)
+names = ["query 1", "query 2", "query 3", "word 1", "word 2", "word 3", "padding"]
+sizes = {"d_model": 24, "d_visual": world.d_visual, "n_heads": 4, "d_hidden": 48}
+layers = [QFormerLayer(**sizes, looks=n % 2 == 0).eval().double() for n in range(4)]
+tokens, others = torch.randn(2, 1, 7, 24, dtype=torch.float64)
+picture = world.train.features[:1].double()
+
+
+@torch.no_grad()
+def through(layers, tokens, sees):
+    for layer in layers:
+        tokens = layer(tokens, 3, sees, picture)
+    return tokens
+
+
+def influence(layers, sees):
+    """bool[s s]: True where the token in the row moves when the one in the column is changed."""
+    one = torch.eye(7, dtype=torch.bool)[..., None]
+    before = through(layers, tokens, sees)
+    moved = [through(layers, torch.where(one[j], others, tokens), sees) - before for j in range(7)]
+    return torch.cat(moved).abs().amax(dim=-1).mT > 1e-9
+
+
+# %% experiment="use_qformer_mask_measured"
+keep = torch.tensor([[True, True, True, False]])
+masks = {task: qformer_mask(task, 3, keep) for task in ("contrast", "match", "write")}
+measured = {task: influence(layers, sees) for task, sees in masks.items()}
+assert all(torch.equal(measured[task], masks[task][0]) for task in masks)
+panels = {f"{task}: the mask": sees[0].numpy() for task, sees in masks.items()}
+panels |= {f"{task}: measured": moved.numpy() for task, moved in measured.items()}
+plots.yes_or_no(panels, names, names, title="who sees whom, and who moves whom through four layers")
 
 # %% [markdown]
-# (begin section 3)
+# **What we learnt.** Not one True more: the mask *is* the influence, at any depth. That is no accident, and
+# it is worth finding out why. In all three tables, whoever sees somebody who sees a third already sees the
+# third. Such a relation is called *transitive*, and handing on adds nothing to it. Week 3's mask was not: a
+# word saw one picture and earlier words, and these had seen others.
 #
+# **Prediction.** So how much does one wrong entry matter? Take the table for contrast without padding, and
+# let query 1 see word 1: one entry too many, of 49. Three queries and now four words make twelve pairs in
+# which a query could hear a word. How many of the twelve are open behind one layer, behind two, behind three?
+
+# %% experiment="one_wrong_entry"
+wrong = qformer_mask("contrast", 3, torch.ones(1, 4, dtype=torch.bool))
+wrong[0, 0, 3] = True  # query 1 may see word 1
+opened = [int(influence(layers[:depth], wrong)[:3, 3:].sum()) for depth in (0, 1, 2, 3, 4)]
+print("pairs of a query and a word that are open, behind 0 to 4 layers:", opened)
+assert opened == [0, 1, 6, 12, 12]
+
+# %% [markdown]
+# **What we learnt.** One entry opens the lock for everybody. In the first layer query 1 hears word 1. In the
+# second it hears all words, for word 1 has meanwhile heard the others, and the other queries hear word 1
+# from query 1. In the third all is open: contrast has become match, and no error message says so.
 #
+# **How many passes?** Three tasks look like three runs through the stack. But see what a *query* may see in
+# contrast and in write: the same, namely queries. So its output is the same, and one run serves both. Is it?
+
+# %% experiment="one_pass_for_two_tasks"
+said = {task: through(layers, tokens, sees) for task, sees in masks.items()}
+alone = through(layers, tokens[:, :3], None)
+rows = []
+for name, other in {"contrast": said["contrast"], "write": said["write"], "match": said["match"]}.items():
+    gap = (other[:, :3] - alone).abs().max().item()
+    rows.append([f"queries under {name}", "no text at all", f"{gap:.1e}"])
+gap = (said["contrast"][:, 3:6] - said["write"][:, 3:6]).abs().max().item()
+rows.append(["words under contrast", "words under write", f"{gap:.1e}"])
+assert all(float(row[2]) < 1e-12 for row in rows[:2])
+assert all(float(row[2]) > 1e-3 for row in rows[2:])
+Table(["", "against", "largest difference"], rows)
+
+# %% [markdown]
+# **What we learnt.** For the queries, contrast and write are the run without any text, up to the last bits of
+# a double. The published code lives on it: it never builds a table for contrast but runs queries and
+# text apart, and for write it lets the words read the keys and values that the queries have left in a
+# cache. Match needs a run of its own. A mask that closes the text off from the queries is what makes
+# that saving right; whoever opens it must run everything again.
+
+# %% [markdown]
+# ## 3 · Stage 1: three losses, and no language model
 #
+# The masks say who may see whom. Now each task gets its loss. All three are computed on the same batch of
+# pairs, added with equal weight, and pulled back through the one Q-Former.
 #
-# (end section 3)
+# | task | what is compared | what is right |
+# |---|---|---|
+# | contrast | each picture's best query with the first token of each text | the diagonal of a table `b b` |
+# | match | a pair, seen as a whole, the mean over its queries | yes for a pair, no for a wrong one |
+# | write | each word with what was said at the place before it | the words of the text |
+#
+# They help each other in a definite order. Contrast compares everything with everything, cheaply, and never
+# looks closely. Its table says which wrong pairs look right. From these, match gets its negatives, and it
+# has to look closely. Write then asks for what neither of them needs: everything the text says, in words.
+#
+# Three things that one reads are not so.
+#
+# * "The hardest negatives are selected." They are **drawn**, by chance, the more alike the likelier. Exercise 4
+#   draws them, and shows what always taking the hardest would give instead.
+# * "BLIP-2 trains in three stages." Pre-training has two, and this is the first. Fine-tuning on a task may
+#   follow, as it may for any model.
+# * "The Q-Former learns from scratch." It starts as BERT-base. Only the cross-attentions and the queries
+#   are new, and each query feed-forward starts as a copy of the text's.
 
 # %% [markdown]
 # (begin itc_loss)
@@ -172,12 +400,24 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # (end experiment stage1)
 
 # %% [markdown]
-# (begin section 4)
+# ## 4 · Stage 2: the language model reads along
 #
+# After stage 1 the queries know what text would say about a picture. A language model does not know that they
+# do. Its words have a width of their own, and its own way of meaning things. So the queries' outputs go
+# through one matrix and stand in front of the words, as if they were words: a soft prompt of 32 tokens.
 #
+# No text enters the Q-Former any more, so its text side is dropped: word embeddings, text feed-forwards, the
+# heads of the three tasks. That is the whole mystery of two numbers that are often mixed up. **188 million**
+# parameters train in stage 1, about **107 million** in stage 2. Section 6 counts both.
 #
+# One reads that "stage 2 trains only the projection". The authors' own answer to that question was that the
+# entire Q-Former is trained (LAVIS, issue 384). The queries, all layers and the matrix learn; encoder and
+# language model do not. There is a model that trains the matrix alone: MiniGPT-4 (Zhu et al. 2023), which
+# takes over BLIP-2's finished Q-Former and freezes it.
 #
-# (end section 4)
+# Why 32 tokens? A narrow door. What passes has to be worth its place, and a long conversation pays for 32
+# tokens a picture rather than for 257. What the narrow door costs is a question for the experiments: a count,
+# a place in the picture, a small digit.
 
 # %% [markdown]
 # (begin query_prefix)
@@ -228,12 +468,19 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # (end experiment against_mlp)
 
 # %% [markdown]
-# (begin section 5)
+# ## 5 · Asked: captions, answers, examples
 #
+# A trained BLIP-2 is used in two ways. Give it a picture and nothing else, and it writes a caption. Give it a
+# picture and `Question: ... Answer:`, and it goes on after the colon. That is the form the authors use with OPT
+# (with FlanT5 it ends in `Short answer:`). Nothing in the model knows of it: it was pre-trained on captions.
 #
+# You will write both for the real classes in `transformers`. Here they run on a tiny checkpoint, which has
+# the same parts and talks nonsense; on a graphics card the same lines run on the real one.
 #
-#
-# (end section 5)
+# And examples in the prompt? Week 3 was about them. BLIP-2's authors tried, and report no gain from examples of
+# visual questions. They give a reason: each row of the pre-training data holds one picture and one text, so
+# nothing ever taught the model that one pair may bear on the next. That is a negative result, honestly
+# published. The section ends with ours.
 
 # %% [markdown]
 # (begin blip2_answers)
@@ -260,12 +507,10 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # (end experiment few_shot)
 
 # %% [markdown]
-# (begin section 6)
+# ## 6 · At full size
 #
-#
-#
-#
-# (end section 6)
+# Everything you wrote has the shapes of the real thing. So we need not believe anybody's numbers: we build
+# the real sizes, without memory for their weights, and count.
 
 # %% [markdown]
 # (begin full size)
@@ -276,12 +521,41 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # (end full size)
 
 # %% [markdown]
-# (begin looking back)
+# ## 7 · Looking back
 #
+# "A Perceiver resampler and a Q-Former are the same in spirit." They are: a few learned vectors read many.
+# You have now written both, and know what else there is to say.
 #
+# | | Perceiver resampler, week 3 | Q-Former, this week |
+# |---|---|---|
+# | learned vectors | 64 latents (Flamingo) | 32 queries |
+# | layers | 6, from random numbers | 12, from BERT-base |
+# | norm | before each part, and once at the end | after each part, and once before the first layer |
+# | reads the picture | in every layer | in every second layer |
+# | hears its like | in the same attention, as keys beside the picture's | in a self-attention of its own |
+# | text | never sees any | shares the self-attention with it, in stage 1 |
+# | learns from | the language model's loss alone | three losses of its own, then the language model's |
+# | goes | beside the row, as keys and values | into the row, in front of the words |
+# | several frames | a time embedding for each | one picture |
 #
+# What to keep from this week, apart from the code:
 #
-# (end looking back)
+# * **A mask is a lock, and one wrong entry opens it.** One True too many, and behind three layers every query
+#   had heard every word. It raised no error. A table can be tested, and so can what it does.
+# * **One stack can be several models.** Which one it is, the mask says, and the first word. What two of them
+#   have in common needs to be run only once.
+# * **Chance is tested as chance.** "Draws hard negatives" is a statement about many draws. A single draw can
+#   prove it wrong, and never right.
+# * **"Better" needs a clock.** A first stage costs time. Compare at equal time, compare at convergence, and
+#   say which of the two you mean.
+# * **A difference needs a null.** Queries that were never trained look at different places, too.
+#
+# ### To discuss
+#
+# *You have ten thousand pictures with captions, a frozen encoder, a frozen language model, and one day on one
+# graphics card. Would you pay for a first stage? A few months after BLIP-2, LLaVA put one matrix, and soon two,
+# in the place of the whole Q-Former. What had changed: the task, the data, what a token costs? And which of
+# the numbers in this notebook would you want to see at full size before you decide?*
 
 # %% [markdown] generated="common_mistakes"
 # ## Common mistakes
@@ -290,9 +564,38 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # your notebook names one of them, it was recognised by that trace.
 
 # %% [markdown]
-# (begin where next)
+# ## Where next
 #
+# * **Queries that know the question.** InstructBLIP (arXiv:2305.06500) lets the instruction into the Q-Former,
+#   in stage 2 as well, so that the queries can fetch what is asked for. It keeps the text side for
+#   that, and your `"match"` mask: queries and instruction see each other.
+# * **Where the three losses come from.** ALBEF (arXiv:2107.07651) has contrast, match and hard negatives;
+#   BLIP (arXiv:2201.12086) adds writing. Both train their image encoder along. What BLIP-2 adds is the
+#   small stack between two frozen models.
+# * **Without it.** The same laboratory's next family, xGen-MM or BLIP-3 (arXiv:2408.08872), has a Perceiver
+#   resampler in its place, and a single loss. DeCo (arXiv:2405.20985) argues that a Q-Former abstracts what
+#   the language model will abstract again.
+# * **The prefix alone.** MiniGPT-4 (arXiv:2304.10592) keeps BLIP-2's Q-Former frozen and trains the matrix.
 #
+# Week 5 sets all bridges side by side: what each costs, what each changes in the language model, and which of
+# them wins at what.
 #
+# ## References
 #
-# (end where next)
+# * Li et al. 2023. *BLIP-2: Bootstrapping Language-Image Pre-training with Frozen Image Encoders and Large
+#   Language Models.* ICML. arXiv:2301.12597
+# * Dai et al. 2023. *InstructBLIP: Towards General-purpose Vision-Language Models with Instruction Tuning.*
+#   NeurIPS. arXiv:2305.06500
+# * Li et al. 2021. *Align before Fuse: Vision and Language Representation Learning with Momentum Distillation*
+#   (ALBEF). NeurIPS. arXiv:2107.07651
+# * Li et al. 2022. *BLIP: Bootstrapping Language-Image Pre-training for Unified Vision-Language Understanding
+#   and Generation.* ICML. arXiv:2201.12086
+# * Devlin et al. 2018. *BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding.*
+#   arXiv:1810.04805
+# * Dong et al. 2019. *Unified Language Model Pre-training for Natural Language Understanding and Generation*
+#   (UniLM). NeurIPS. arXiv:1905.03197
+# * Fang et al. 2022. *EVA: Exploring the Limits of Masked Visual Representation Learning at Scale.*
+#   arXiv:2211.07636
+# * Zhu et al. 2023. *MiniGPT-4: Enhancing Vision-Language Understanding with Advanced Large Language Models.*
+#   arXiv:2304.10592
+# * The published code: LAVIS, `lavis/models/blip2_models/blip2_qformer.py` and `blip2_opt.py`.
