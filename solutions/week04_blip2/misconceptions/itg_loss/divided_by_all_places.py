@@ -1,0 +1,19 @@
+"""Misconception: Padding costs 0 and counts in the mean.
+
+Tell: Your padding costs nothing and is divided by all the same: with more padding your loss falls.
+Caught by: TODO
+"""
+
+import torch.nn.functional as F
+from einops import rearrange
+
+
+def itg_loss(writing_logits, visual, ids, keep, write_id, smoothing=0.1):
+    asked = ids.clone()
+    asked[:, 0] = write_id
+    logits = writing_logits(visual, asked, keep)
+    says, target = logits[:, :-1], ids[:, 1:].masked_fill(~keep[:, 1:], -100)
+    each = F.cross_entropy(
+        rearrange(says, "b t w -> (b t) w"), target.flatten(), label_smoothing=smoothing, reduction="none"
+    )
+    return each.mean()

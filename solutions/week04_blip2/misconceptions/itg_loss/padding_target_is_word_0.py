@@ -1,0 +1,17 @@
+"""Misconception: Padding is overwritten with 0.
+
+Tell: Your padding has the target 0, which is a word: the writer learns to say it. -100 is what cross-
+entropy ignores.
+Caught by: TODO
+"""
+
+import torch.nn.functional as F
+from einops import rearrange
+
+
+def itg_loss(writing_logits, visual, ids, keep, write_id, smoothing=0.1):
+    asked = ids.clone()
+    asked[:, 0] = write_id
+    logits = writing_logits(visual, asked, keep)
+    says, target = logits[:, :-1], ids[:, 1:] * keep[:, 1:]
+    return F.cross_entropy(rearrange(says, "b t w -> (b t) w"), target.flatten(), label_smoothing=smoothing)

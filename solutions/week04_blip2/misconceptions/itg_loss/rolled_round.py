@@ -1,0 +1,17 @@
+"""Misconception: The ids are rolled by one place.
+
+Tell: You shift with roll, so that in a full row the last word is taught to say the first token. Nothing
+follows it: cut it off.
+Caught by: TODO
+"""
+
+import torch.nn.functional as F
+from einops import rearrange
+
+
+def itg_loss(writing_logits, visual, ids, keep, write_id, smoothing=0.1):
+    asked = ids.clone()
+    asked[:, 0] = write_id
+    logits = writing_logits(visual, asked, keep)
+    says, target = logits, ids.roll(-1, 1).masked_fill(~keep.roll(-1, 1), -100)
+    return F.cross_entropy(rearrange(says, "b t w -> (b t) w"), target.flatten(), label_smoothing=smoothing)

@@ -1,0 +1,19 @@
+"""Misconception: Padding does no harm here, so all is kept.
+
+Tell: Your judge reads the padding too: keep is not handed on.
+Caught by: TODO
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def itm_loss(match_logits, visual, ids, keep, wrong_text, wrong_picture):
+    b = len(visual)
+    logits = match_logits(
+        torch.cat([visual, visual, visual[wrong_picture]]),
+        torch.cat([ids, ids[wrong_text], ids]),
+        torch.cat([torch.ones_like(keep), torch.ones_like(keep), torch.ones_like(keep)]),
+    )
+    right = torch.cat([torch.ones(b), torch.zeros(2 * b)]).long()
+    return F.cross_entropy(logits, right)

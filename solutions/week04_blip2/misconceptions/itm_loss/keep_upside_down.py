@@ -1,0 +1,20 @@
+"""Misconception: True in keep means padding.
+
+Tell: Your judge is told to read the padding and not the words: keep is turned round. True means that a
+token is real.
+Caught by: TODO
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def itm_loss(match_logits, visual, ids, keep, wrong_text, wrong_picture):
+    b = len(visual)
+    logits = match_logits(
+        torch.cat([visual, visual, visual[wrong_picture]]),
+        torch.cat([ids, ids[wrong_text], ids]),
+        torch.cat([~keep, ~keep[wrong_text], ~keep]),
+    )
+    right = torch.cat([torch.ones(b), torch.zeros(2 * b)]).long()
+    return F.cross_entropy(logits, right)
