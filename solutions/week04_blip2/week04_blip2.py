@@ -365,7 +365,15 @@ assert least == rows[3][2]
 Table(["share for the right word", "loss", "loss, smoothing 0.1"], rows)
 
 # %% [markdown]
-# **What we learnt.** WHAT
+# **What we learnt.** Seven of ten places are taught: six words and `<end>`. The first word is said from
+# [DEC] and the picture alone, and nobody learns to say [DEC]. `<end>` itself is taught nothing, nor is padding. A guess
+# costs $\ln 106=4.663$. Once a loss is below that, something has been learned, though not yet about the
+# picture: which words are common, and in what order they come, is learned first.
+#
+# At the other end smoothing sets a floor. The least loss is 0.784 here, at a share of 0.901 for the right
+# word, and a writer who is surer than that pays again: 1.830 at a millionth from certainty. With BERT's
+# 30,522 words and [DEC] the two ends are 10.326 and 1.358. A stage-1 writing loss that has come to rest near
+# its floor is not far from perfect, and it will not get to 0.
 
 # %% [markdown]
 # (begin experiment stage1)

@@ -1,7 +1,10 @@
 """Misconception: The loss is summed over the words.
 
 Tell: Your loss is a sum over words and grows with the batch. The mean is asked for.
-Caught by: TODO
+Caught by: a_guess_costs_the_logarithm_of_the_words, a_long_text_counts_word_by_word,
+each_word_is_learned_from_what_stands_before_it, write_id_stands_in_the_first_place_alone,
+padding_is_not_learned, a_text_of_one_word_is_learned, smoothing_is_spread_over_all_words,
+the_picture_learns
 """
 
 import torch.nn.functional as F

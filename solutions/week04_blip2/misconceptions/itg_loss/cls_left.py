@@ -2,7 +2,9 @@
 
 Tell: Your writer sees [CLS] in the first place. The stack has three tasks, and [DEC] is how it knows that
 it should write.
-Caught by: TODO
+Caught by: the_first_token_gives_way_to_write_id, each_word_is_learned_from_what_stands_before_it,
+write_id_stands_in_the_first_place_alone, padding_is_not_learned, a_text_of_one_word_is_learned,
+smoothing_is_spread_over_all_words, the_picture_learns
 """
 
 import torch.nn.functional as F

@@ -2,7 +2,8 @@
 
 Tell: Your writer sees write_id in every place and no word at all: it must guess a text from the picture
 alone.
-Caught by: TODO
+Caught by: each_word_is_learned_from_what_stands_before_it, write_id_stands_in_the_first_place_alone,
+padding_is_not_learned, smoothing_is_spread_over_all_words, the_picture_learns
 """
 
 import torch.nn.functional as F

@@ -2,7 +2,9 @@
 
 Tell: Your targets stand under the very tokens that go in. The writer can copy: what stands at place p says
 p + 1.
-Caught by: TODO
+Caught by: each_word_is_learned_from_what_stands_before_it, write_id_stands_in_the_first_place_alone,
+padding_is_not_learned, a_text_of_one_word_is_learned, smoothing_is_spread_over_all_words,
+the_picture_learns
 """
 
 import torch.nn.functional as F

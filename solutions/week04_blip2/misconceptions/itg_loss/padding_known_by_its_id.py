@@ -1,7 +1,9 @@
 """Misconception: Padding is what has id 0.
 
 Tell: You tell padding by an id. keep says what is real; id 0 may be a word like any other.
-Caught by: TODO
+Caught by: a_long_text_counts_word_by_word, each_word_is_learned_from_what_stands_before_it,
+write_id_stands_in_the_first_place_alone, padding_is_not_learned, a_text_of_one_word_is_learned,
+smoothing_is_spread_over_all_words, the_picture_learns
 """
 
 import torch.nn.functional as F

@@ -2,7 +2,7 @@
 
 Tell: Your loss stops the gradient before the picture. What reads the picture, the queries, is exactly what
 should learn.
-Caught by: TODO
+Caught by: the_picture_learns
 """
 
 import torch.nn.functional as F

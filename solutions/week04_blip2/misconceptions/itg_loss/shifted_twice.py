@@ -1,7 +1,9 @@
 """Misconception: The ids are shifted, and then the loss shifts again.
 
 Tell: Your targets are two places ahead: the shift is done twice, and the first word is never learned.
-Caught by: TODO
+Caught by: a_long_text_counts_word_by_word, each_word_is_learned_from_what_stands_before_it,
+write_id_stands_in_the_first_place_alone, padding_is_not_learned, a_text_of_one_word_is_learned,
+smoothing_is_spread_over_all_words, the_picture_learns
 """
 
 import torch.nn.functional as F

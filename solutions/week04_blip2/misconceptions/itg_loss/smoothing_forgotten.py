@@ -1,7 +1,7 @@
 """Misconception: The targets are hard.
 
 Tell: Your targets are not smoothed: the argument is never used.
-Caught by: TODO
+Caught by: smoothing_is_spread_over_all_words
 """
 
 import torch.nn.functional as F

@@ -2,7 +2,7 @@
 
 Tell: Your smoothing spreads over all words but the right one. It goes to all w of them, as in
 F.cross_entropy.
-Caught by: TODO
+Caught by: smoothing_is_spread_over_all_words
 """
 
 

@@ -1,7 +1,9 @@
 """Misconception: Padding does no harm here, so all is kept.
 
 Tell: Your judge reads the padding too: keep is not handed on.
-Caught by: TODO
+Caught by: padding_tells_the_judge_nothing, right_pairs_wrong_texts_and_wrong_pictures_are_judged,
+both_kinds_of_wrong_numbers_are_used, padding_of_a_wrong_text_changes_nothing,
+the_same_pairs_twice_cost_the_same, pictures_learn_from_every_pair
 """
 
 import torch

@@ -2,7 +2,9 @@
 
 Tell: Your judge is told to read the padding and not the words: keep is turned round. True means that a
 token is real.
-Caught by: TODO
+Caught by: padding_tells_the_judge_nothing, right_pairs_wrong_texts_and_wrong_pictures_are_judged,
+both_kinds_of_wrong_numbers_are_used, padding_of_a_wrong_text_changes_nothing,
+the_same_pairs_twice_cost_the_same, pictures_learn_from_every_pair
 """
 
 import torch

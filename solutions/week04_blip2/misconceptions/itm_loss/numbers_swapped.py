@@ -2,7 +2,8 @@
 
 Tell: Your wrong texts come from wrong_picture and your wrong pictures from wrong_text. wrong_text holds
 numbers of texts.
-Caught by: TODO
+Caught by: right_pairs_wrong_texts_and_wrong_pictures_are_judged, both_kinds_of_wrong_numbers_are_used,
+padding_of_a_wrong_text_changes_nothing, the_same_pairs_twice_cost_the_same, pictures_learn_from_every_pair
 """
 
 import torch

@@ -1,7 +1,10 @@
 """Misconception: The targets are smoothed by 0.1, as in the contrastive loss.
 
 Tell: Your targets are smoothed. The contrastive and the writing loss are, this one is not: yes or no.
-Caught by: TODO
+Caught by: a_judge_who_always_says_the_same_pays_a_known_price,
+right_pairs_wrong_texts_and_wrong_pictures_are_judged, one_pair_in_three_matches,
+both_kinds_of_wrong_numbers_are_used, padding_of_a_wrong_text_changes_nothing,
+the_same_pairs_twice_cost_the_same, pictures_learn_from_every_pair
 """
 
 import torch

@@ -2,7 +2,8 @@
 
 Tell: Your targets are 1 0 0 1 0 0 ..., and your rows are b right pairs, then b, then b. Both in one order,
 please.
-Caught by: TODO
+Caught by: right_pairs_wrong_texts_and_wrong_pictures_are_judged, both_kinds_of_wrong_numbers_are_used,
+padding_of_a_wrong_text_changes_nothing, the_same_pairs_twice_cost_the_same, pictures_learn_from_every_pair
 """
 
 import torch

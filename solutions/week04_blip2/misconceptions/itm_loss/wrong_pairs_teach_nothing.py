@@ -2,7 +2,7 @@
 
 Tell: No gradient passes through your wrong pairs. Only the choice of the wrong ones goes without gradients;
 judging them is what teaches.
-Caught by: TODO
+Caught by: pictures_learn_from_every_pair
 """
 
 import torch
