@@ -365,15 +365,37 @@ assert least == rows[3][2]
 Table(["share for the right word", "loss", "loss, smoothing 0.1"], rows)
 
 # %% [markdown]
-# **What we learnt.** Seven of ten places are taught: six words and `<end>`. The first word is said from
-# [DEC] and the picture alone, and nobody learns to say [DEC]. `<end>` itself is taught nothing, nor is padding. A guess
-# costs $\ln 106=4.663$. Once a loss is below that, something has been learned, though not yet about the
-# picture: which words are common, and in what order they come, is learned first.
+# **Prediction.** Last, a writer without eyes. It is one table, "which word follows which", and it learns from
+# your loss. How far down does it come on captions of scenes it has never met?
+
+# %% experiment="a_writer_without_eyes"
+table = torch.zeros(w, w, requires_grad=True)
+optimiser = torch.optim.Adam([table], lr=0.3)
+losses = []
+for album, steps in ((world.train, 100), (world.new, 1)):
+    texts = [f"<start> {caption(scene)} <end>" for scene in album.scenes[:1000]]
+    ids = torch.tensor(vocabulary.rows(texts, width=29))
+    keep = ids != vocabulary.pad_id
+    for _ in range(steps):
+        loss = itg_loss(lambda _, ids, keep: table[ids], no_picture, ids, keep, write_id, 0.0)
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+print(f"at first {losses[0]:.3f}, after 100 steps {losses[-2]:.3f}, on new scenes {losses[-1]:.3f}")
+
+# %% [markdown]
+# **What we learnt.** Seven of ten places are taught: six words and `<end>`. The first word is said from [DEC]
+# and the picture alone, and nobody learns to say [DEC]. `<end>` is taught nothing, nor is padding.
 #
-# At the other end smoothing sets a floor. The least loss is 0.784 here, at a share of 0.901 for the right
-# word, and a writer who is surer than that pays again: 1.830 at a millionth from certainty. With BERT's
-# 30,522 words and [DEC] the two ends are 10.326 and 1.358. A stage-1 writing loss that has come to rest near
-# its floor is not far from perfect, and it will not get to 0.
+# At the upper end stands a guess, $\ln 106=4.663$. At the lower end smoothing sets a floor: the least loss is
+# 0.784 here, at a share of 0.901 for the right word, and a writer who is surer than that pays again (1.830
+# at a millionth from certainty). With BERT's 30,522 words and [DEC] the two ends are 10.326 and 1.358. So a
+# writing loss that has come to rest will not be 0, and need not be far from perfect.
+#
+# And most of the way down has nothing to do with pictures. Without smoothing the table alone comes from 4.663
+# to 0.970 on new scenes: it knows that left, centre or right comes after "top". A falling loss is no proof of
+# sight. What counts is how much a picture takes off what is left.
 
 # %% [markdown]
 # (begin experiment stage1)
