@@ -202,6 +202,88 @@ class TinyDecoder(nn.Module):
         return (logits, hidden) if both else logits
 
 
+class TinyMatcher(nn.Module):
+    """Stands in for a model that looks at a picture and a text as one, and judges them in two logits.
+
+    The order of the words counts, and what one side adds depends on the other. What stands where `keep` is
+    False counts for nothing.
+
+    Args:
+        n_words: rows of the embedding.
+        d_visual: width of a visual token.
+        d_model: width in which the two sides meet.
+
+    Shapes:
+        visual   float[b v d_visual]
+        ids      int[b t]
+        keep     bool[b t]    True = keep
+        returns  float[b 2]
+    """
+
+    def __init__(self, n_words: int, d_visual: int, d_model: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(n_words, d_model)
+        self.look = nn.Linear(d_visual, d_model)
+        self.mix = nn.Linear(d_model, d_model)
+        self.judge = nn.Linear(d_model, 2)
+
+    def forward(
+        self,
+        visual: Float[Tensor, "b v d_visual"],
+        ids: Int[Tensor, "b t"],
+        keep: Bool[Tensor, "b t"],
+    ) -> Float[Tensor, "b 2"]:
+        words = self.words(ids)
+        mixed = torch.tanh(self.mix(words + _so_far(words, keep)))
+        text = _so_far(mixed, keep)[:, -1]
+        picture = torch.tanh(self.look(visual)).mean(dim=1)
+        out: Tensor = self.judge(text * picture)
+        return out
+
+
+class TinyWriter(nn.Module):
+    """Stands in for a model that reads a picture and writes: logits over the words behind each token.
+
+    A token sees the whole picture, itself, and the kept tokens before it, whose order counts.
+
+    Args:
+        n_words: rows of the embedding, and columns of the output.
+        d_visual: width of a visual token.
+        d_model: width in which picture and text meet.
+
+    Shapes:
+        visual   float[b v d_visual]
+        ids      int[b t]
+        keep     bool[b t]    True = keep
+        returns  float[b t n_words]
+    """
+
+    def __init__(self, n_words: int, d_visual: int, d_model: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(n_words, d_model)
+        self.look = nn.Linear(d_visual, d_model)
+        self.mix = nn.Linear(d_model, d_model)
+        self.write = nn.Linear(d_model, n_words)
+
+    def forward(
+        self,
+        visual: Float[Tensor, "b v d_visual"],
+        ids: Int[Tensor, "b t"],
+        keep: Bool[Tensor, "b t"],
+    ) -> Float[Tensor, "b t w"]:
+        words = self.words(ids)
+        picture = torch.tanh(self.look(visual)).mean(dim=1, keepdim=True)
+        mixed = torch.tanh(self.mix(words + _so_far(words, keep)) + picture)
+        out: Tensor = self.write(mixed)
+        return out
+
+
+def _so_far(tokens: Float[Tensor, "b t d"], keep: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+    """A mean of the kept tokens up to each, in which later ones weigh more."""
+    weights = (keep * torch.arange(1, keep.shape[1] + 1, device=keep.device)).to(tokens.dtype)[:, :, None]
+    return (weights * tokens).cumsum(dim=1) / weights.cumsum(dim=1).clamp(min=1.0)
+
+
 class AddingBlock(nn.Module):
     """Stands in for a block that adds what it read in the pictures: `strength` is 0 as built.
 
@@ -354,7 +436,9 @@ STAND_INS: dict[str, Callable[..., nn.Module]] = {
     "masked_read": MaskedRead,
     "tiny_decoder": TinyDecoder,
     "tiny_flamingo": TinyFlamingo,
+    "tiny_matcher": TinyMatcher,
     "tiny_pipeline": TinyPipeline,
+    "tiny_writer": TinyWriter,
 }
 
 
