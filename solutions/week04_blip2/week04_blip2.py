@@ -60,12 +60,27 @@ from course_lib.world import MicroWorld
 world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 
 # %% [markdown]
-# (begin section 1)
+# ## 1 · Thirty-two questions
 #
+# BLIP-2's image encoder hands over 257 tokens for every picture, 1,408 numbers each. The language model gets
+# 32. What stands between them is the **Q-Former** (Li et al. 2023): thirty-two learned vectors, the
+# *queries*, that go through a small transformer, look at the picture on their way, and come out as its
+# summary. Every picture is asked the same thirty-two questions. Only the answers differ.
 #
+# Week 2 built a simplified one, for pictures alone. This week's is the real one, which also takes **text**.
+# Queries and words stand in one row and share one self-attention. So a query can hear a word, and a word a
+# query, as far as a mask lets them. That is the trick of the whole week: one stack, and three tasks that
+# differ in who may see whom.
 #
+# Five things are often told otherwise, and each changes what you will write.
 #
-# (end section 1)
+# | one reads | it is |
+# |---|---|
+# | the Q-Former is trained from scratch | it starts as BERT-base. Only its cross-attention starts at random; the queries' feed-forwards start as copies of BERT's |
+# | six layers that look at the picture in each | twelve layers, that look in every other one: 0, 2, 4, 6, 8, 10 |
+# | norm, then attention | attention, then add, then norm, as BERT has it |
+# | queries and text share everything, or nothing | they share the self-attention; each side has its own feed-forward |
+# | queries and text look at the picture | only queries look |
 
 # %% [markdown]
 # ### One layer
@@ -89,10 +104,11 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # of their own, and on the right the text through another. Above, both are one row again. Every box ends
 # in: add what came in, then norm.](figures/qformer.png)
 #
-# Two mistakes are common enough to have names. One feed-forward for both sides: transformers' own class was
-# built that way until somebody noticed that the matching scores were wrong (issue 30846). And a picture
-# that the text reads as well: then nothing has to pass through the queries, and what they say of a picture
-# is worth little to whoever gets them alone.
+# Two mistakes are common. The first: one feed-forward for both sides. The transformers library itself shipped
+# this layer without the text's feed-forward until somebody wanted to train it and could not (its issue
+# 30846, version 4.40). The second: the text reads the picture as well. Then nothing has to pass through the
+# queries, and what they say of a picture is worth little to whoever gets them alone. That is what the
+# language model of stage 2 gets.
 
 # %% [markdown]
 # ### Exercise 1 · A Q-Former layer
@@ -185,12 +201,60 @@ class QFormerLayer(nn.Module):
 check("qformer_layer", QFormerLayer)
 
 # %% [markdown]
-# (begin use qformer_layer)
+# **Use it** to see who moves whom. Four queries and three words, everybody may see everybody, and one
+# picture. We change one token at a time, or the whole picture, and watch every output.
+# **Prediction:** which cells stay empty after one layer? And after two?
+
+# %% experiment="use_qformer_layer"
+torch.manual_seed(SEED)
+layers = [QFormerLayer(d_model=12, d_visual=10, n_heads=3, d_hidden=20, looks=n == 0).eval() for n in (0, 1)]
+tokens, visual, change = torch.randn(1, 7, 12), torch.randn(1, 5, 10), torch.randn(12)
+names = [*(f"query {k + 1}" for k in range(4)), *(f"word {k + 1}" for k in range(3))]
+
+
+def through(n_layers, tokens, visual):
+    for layer in layers[:n_layers]:
+        tokens = layer(tokens, 4, None, visual)
+    return tokens[0]
+
+
+tables = []
+with torch.no_grad():
+    for n in (1, 2):
+        each = [tokens + change * F.one_hot(torch.tensor(k), 7)[:, None] for k in range(7)]
+        cases = [(one, visual) for one in each] + [(tokens, visual + torch.randn(1, 5, 10))]
+        before = through(n, tokens, visual)
+        tables.append(torch.stack([(through(n, *case) - before).norm(dim=-1) for case in cases], dim=1))
+assert (tables[0][4:, 7] == 0).all()
+assert (tables[1] > 0).all()
+title = "how far an output moves when one thing changes: one layer above, two below"
+rows = [f"{name}, {layer}" for layer in ("1 layer", "2 layers") for name in names]
+plots.matrix(torch.cat(tables), rows, [*names, "picture"], title=title, ylabel="whose output")
+
+# %% [markdown]
+# **What we learnt.** After one layer the picture has reached every query and no word: three cells are
+# exactly 0. The second layer has no cross-attention, and still the picture now moves every word. It came
+# through the queries. Hide the queries from the text by a mask, and it would never come. Whoever holds the
+# mask decides what text can know of a picture.
 #
-#
-#
-#
-# (end use qformer_layer)
+# **Use it** at BLIP-2's size: width 768, 12 heads, hidden width 3,072, pictures of width 1,408.
+# **Prediction:** which part of a layer is the largest?
+
+# %% experiment="sizes_of_qformer_layer"
+with torch.device("meta"):
+    looking, calm = (QFormerLayer(768, 1408, 12, 3072, looks) for looks in (True, False))
+parts = {
+    "self-attention, shared": [looking.attention],
+    "cross-attention, queries": [looking.crossattention],
+    "feed-forward, queries": [looking.intermediate_query, looking.output_query],
+    "feed-forward, text": [looking.intermediate, looking.output],
+}
+rows = [[name, sum(map(count, modules))] for name, modules in parts.items()]
+text_side = rows[3][1]
+whole = 6 * count(looking) + 6 * count(calm)
+assert sum(row[1] for row in rows) == count(looking)
+rows += [["twelve layers, six that look", whole], ["the same without the text's side", whole - 12 * text_side]]
+Table(["part of a layer", "parameters"], rows)
 
 # %% [markdown]
 # (begin section 2)
@@ -313,6 +377,23 @@ check("qformer_layer", QFormerLayer)
 # (end experiment stages)
 
 # %% [markdown]
+# ### Thirty-two questions, or one question thirty-two times?
+#
+# Queries are worth their number only if they read different things. A plain way to look: in each picture,
+# take the cosine of what two queries have read, and average over pictures,
+#
+# $$S_{ij}=\frac1B\sum_b\cos\big(z_{b,i},\,z_{b,j}\big)$$
+#
+# Off the diagonal, 1 means that the two are copies. What a cosine below 1 means is less sure: two queries
+# may point apart and still say the same of every picture. So this number can show that queries have
+# collapsed. That they specialise it cannot show; the next experiment asks that, with a control.
+#
+# There is one sure way to get copies: start all queries alike. Nothing in a layer of yours knows a query by
+# its place. Equal queries read alike, come out alike, and get the same gradient. BLIP-2's authors draw
+# theirs from a normal distribution with standard deviation 0.02. The transformers library starts them as
+# zeros, which does no harm as long as trained ones are loaded over them.
+
+# %% [markdown]
 # ### Exercise 8 · Are the queries copies of each other?
 #
 # Difficulty ●●○○○ · 10 minutes · 2 points
@@ -356,6 +437,67 @@ def query_similarity(read: Float[Tensor, "b q d"]) -> Float[Tensor, "q q"]:
 
 # %% check="query_similarity" points=2
 check("query_similarity", query_similarity)
+
+# %% [markdown]
+# **Use it** on a question one should ask before paying for thirty-two queries: how do they start? We train a
+# small reader, one layer of yours and eight queries, to say which of the kinds of things are in a
+# picture. In one version its head gets the mean of the queries, and so cannot know which query said what. In
+# the other each query has a place of its own in the head, as each has in the sequence of a language model.
+#
+# **Prediction:** eight queries start as zeros; as ones; as small random numbers. How far apart are they
+# after 150 steps, for each head? And with how many queries, starting from zeros, is the reader as good?
+
+# %% experiment="a_small_reader"
+things = [{(t.colour, t.shape) for t in scene.things} for scene in world.train.scenes + world.new.scenes]
+kinds = sorted(set().union(*things))
+target = torch.tensor([[float(kind in there) for kind in kinds] for there in things])
+visual = torch.cat([world.train.features, world.new.features])
+n_train = len(world.train.scenes)
+
+
+class Reader(nn.Module):
+    def __init__(self, start, places, dropout):
+        super().__init__()
+        self.queries, self.places = nn.Parameter(start.clone()), places
+        self.norm = nn.LayerNorm(32)
+        self.layer = QFormerLayer(32, world.d_visual, n_heads=4, d_hidden=64, looks=True, dropout=dropout)
+        self.head = nn.Linear(32 * (len(start) if places else 1), len(kinds))
+
+    def read(self, visual):
+        tokens = repeat(self.norm(self.queries), "q d -> b q d", b=len(visual))
+        return self.layer(tokens, len(self.queries), None, visual)
+
+    def forward(self, visual):
+        read = self.read(visual)
+        return self.head(read.flatten(1) if self.places else read.mean(dim=1))
+
+
+# %% experiment="use_query_similarity" tags=["nbval-ignore-output"]
+def trained(start, places=False, dropout=0.0, steps=10 if FAST else 150):
+    torch.manual_seed(SEED)
+    reader = Reader(start, places, dropout)
+    optimiser = torch.optim.Adam(reader.parameters(), lr=3e-3)
+    for _ in range(steps):
+        batch = torch.randint(n_train, (32,))
+        loss = F.binary_cross_entropy_with_logits(reader(visual[batch]), target[batch])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        new, queries = visual[n_train:], reader.eval().queries
+        table = query_similarity(reader.read(new))
+        loss = F.binary_cross_entropy_with_logits(reader(new), target[n_train:]).item()
+        return torch.pdist(queries).max().item() if len(queries) > 1 else 0.0, table.min().item(), loss
+
+
+zeros, small = torch.zeros(8, 32), 0.02 * torch.randn(8, 32, generator=torch.Generator().manual_seed(SEED))
+runs = {("zeros", "mean"): trained(zeros), ("ones", "mean"): trained(zeros + 1)}
+runs |= {("small, random", "mean"): trained(small), ("ONE query, zero", "mean"): trained(zeros[:1])}
+runs |= {("zeros, dropout 0.1", "mean"): trained(zeros, dropout=0.1)}
+runs |= {("zeros", "places"): trained(zeros, places=True), ("small, random", "places"): trained(small, True)}
+assert runs["zeros", "mean"][0] < 1e-4 and runs["ones", "mean"][0] < 1e-4
+rows = [[*run, f"{apart:.1e}", f"{least:.4f}", f"{loss:.4f}"] for run, (apart, least, loss) in runs.items()]
+Table(["start", "head gets", "largest distance", "least likeness", "loss, new pictures"], rows)
 
 # %% [markdown]
 # (begin experiment probe)
