@@ -74,13 +74,13 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 #
 # Five things are often told otherwise, and each changes what you will write.
 #
-# | one reads | it is |
-# |---|---|
-# | the Q-Former is trained from scratch | it starts as BERT-base. Only its cross-attention starts at random; the queries' feed-forwards start as copies of BERT's |
-# | six layers that look at the picture in each | twelve layers, that look in every other one: 0, 2, 4, 6, 8, 10 |
-# | norm, then attention | attention, then add, then norm, as BERT has it |
-# | queries and text share everything, or nothing | they share the self-attention; each side has its own feed-forward |
-# | queries and text look at the picture | only queries look |
+# * *"It is trained from scratch."* It starts as BERT-base. Only its cross-attention starts at random; the
+#   queries' feed-forwards start as copies of BERT's.
+# * *"Six layers, and each looks at the picture."* Twelve layers, and every other one looks: 0, 2, 4, 6, 8, 10.
+# * *"Norm, then attention."* Attention, then add, then norm, as BERT has it.
+# * *"Queries and text share everything"*, or *"nothing"*. They share the self-attention, and each side has a
+#   feed-forward of its own.
+# * *"Queries and text look at the picture."* Only queries look.
 
 # %% [markdown]
 # ### One layer
@@ -253,8 +253,14 @@ rows = [[name, sum(map(count, modules))] for name, modules in parts.items()]
 text_side = rows[3][1]
 whole = 6 * count(looking) + 6 * count(calm)
 assert sum(row[1] for row in rows) == count(looking)
-rows += [["twelve layers, six that look", whole], ["the same without the text's side", whole - 12 * text_side]]
+rows += [["twelve layers, six that look", whole], ["without the text's side", whole - 12 * text_side]]
 Table(["part of a layer", "parameters"], rows)
+
+# %% [markdown]
+# **What we learnt.** Of the two sides the feed-forwards are the largest part, and the text's is as large as
+# the queries'. So a Q-Former has two sizes: 161.8 million in twelve layers as long as text comes in, and
+# 105.1 million once the text's side is left out, as in stage 2. The "188 million" of the paper are the
+# first, with the word embeddings and the heads; "107 million" are the second, with queries and a projection.
 
 # %% [markdown]
 # (begin section 2)
