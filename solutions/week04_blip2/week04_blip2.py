@@ -76,7 +76,7 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 #
 # * *"It is trained from scratch."* It starts as BERT-base. Only its cross-attention starts at random; the
 #   queries' feed-forwards start as copies of BERT's.
-# * *"Six layers, and each looks at the picture."* Twelve layers, and every other one looks: 0, 2, 4, 6, 8, 10.
+# * *"Six layers, and each looks at the picture."* Twelve layers, and every other one looks: 0, 2, 4, ... 10.
 # * *"Norm, then attention."* Attention, then add, then norm, as BERT has it.
 # * *"Queries and text share everything"*, or *"nothing"*. They share the self-attention, and each side has a
 #   feed-forward of its own.
@@ -257,10 +257,10 @@ rows += [["twelve layers, six that look", whole], ["without the text's side", wh
 Table(["part of a layer", "parameters"], rows)
 
 # %% [markdown]
-# **What we learnt.** Of the two sides the feed-forwards are the largest part, and the text's is as large as
-# the queries'. So a Q-Former has two sizes: 161.8 million in twelve layers as long as text comes in, and
-# 105.1 million once the text's side is left out, as in stage 2. The "188 million" of the paper are the
-# first, with the word embeddings and the heads; "107 million" are the second, with queries and a projection.
+# **What we learnt.** The feed-forwards are the largest parts, and there are two of them. So a Q-Former has two
+# sizes: 161.8 million while text comes in, and 105.1 million once the text's side is left out, as in stage 2.
+# The paper gives two numbers and does not say why. Its 188 million fit the first, with word embeddings and
+# heads (we count 186.7); its 107 million fit the second, with queries and a projection.
 
 # %% [markdown]
 # (begin section 2)
