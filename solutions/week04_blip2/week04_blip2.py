@@ -207,8 +207,9 @@ check("itc_loss", itc_loss)
 # $$P(\text{picture } i \text{ draws text } j)=\frac{e^{\,l_{ij}}}{\sum_{k\neq i}e^{\,l_{ik}}},\qquad
 # l=\frac{s}{\tau}$$
 #
-# So the more alike, the likelier, and nobody is certain. There is a reason to want that. In a big batch the
-# hardest wrong text may simply be *true* of the picture, and argmax would call it wrong at every visit.
+# So the more alike, the likelier, and none is certain. One reason is heard for it: in a big batch the
+# hardest wrong text may simply be *true* of the picture, and argmax would always call it wrong. Keep that in
+# mind. Once your draws work, we measure whether drawing helps.
 
 # %% [markdown]
 # ### Exercise 4 · Draw hard negatives
@@ -270,12 +271,75 @@ def sample_negatives(logits: Float[Tensor, "b b"]) -> tuple[Int[Tensor, " b"], I
 check("sample_negatives", sample_negatives)
 
 # %% [markdown]
-# (begin use sample_negatives)
+# **Use it** on a table that means something. The course's frozen encoder was trained together with a text
+# tower, so the two can say how alike a picture and a sentence are. We take eight pictures of one thing each,
+# and let one of them, of a big green square, draw its wrong text ten thousand times.
 #
+# **Prediction.** There are seven other texts, and the most alike has about half of the softmax. How many of
+# the seven does argmax ever show to this picture? And how many do your draws?
+
+# %% experiment="use_sample_negatives"
+from course_lib.backbones import load_contrastive
+from course_lib.microworld import caption
+from course_lib.vision import to_pixels
+
+scenes, towers = world.train.scenes, load_contrastive()
+
+
+@torch.no_grad()
+def alike(rows):
+    """Cosine over temperature for every picture (row) and every caption (column) of these scenes."""
+    texts = world.vocabulary.rows([f"<start> {caption(scenes[i])} <end>" for i in rows], 32)
+    return towers(to_pixels(torch.tensor(world.train.pictures[rows])), torch.tensor(texts)).T
+
+
+torch.manual_seed(SEED)
+eight = [i for i, scene in enumerate(scenes) if len(scene.things) == 1][8:16]
+logits, one = alike(eight), 2
+softmax = logits[one].index_fill(0, torch.tensor(one), -torch.inf).softmax(dim=0)
+drawn = torch.stack([sample_negatives(logits)[0][one] for _ in range(10_000)]).bincount(minlength=8) / 10_000
+hardest = F.one_hot(softmax.argmax(), 8).float()
+assert (drawn - softmax).abs().max() < 0.03
+shares = {"softmax over the others": softmax, "10,000 draws": drawn, "argmax": hardest}
+by_share = softmax.argsort(descending=True).tolist()
+others = {j: " ".join(caption(scenes[eight[j]]).split()[1:4]) for j in by_share if j != one}
+scores = {name: {text: share[j].item() for j, text in others.items()} for name, share in shares.items()}
+plots.by_kind(scores, xlabel=f"wrong texts for: {caption(scenes[eight[one]])}", ylabel="share")
+
+# %% [markdown]
+# **Prediction.** Now batches of 256 scenes of up to four things. A text is *true* of a picture when
+# everything it names is there. In how many of the 256 rows is the hardest wrong text in fact true? And are
+# draws safer than argmax?
+
+# %% experiment="true_negatives"
+rows, many = [], 64 if FAST else 256
+for start in range(0, (2 if FAST else 4) * many, many):
+    batch = range(start, start + many)
+    logits = alike(list(batch))
+    things = [set(scenes[i].things) for i in batch]
+    true = torch.tensor([[text <= picture for text in things] for picture in things])
+    true.fill_diagonal_(False)
+    shares = logits.masked_fill(torch.eye(many, dtype=torch.bool), -torch.inf).softmax(dim=1)
+    hardest = true[torch.arange(many), shares.argmax(dim=1)]
+    drawn = torch.stack([true[torch.arange(many), sample_negatives(logits)[0]] for _ in range(8)])
+    rows.append([x.float().mean().item() for x in (hardest, drawn, true.sum(dim=1) / (many - 1))])
+mean = [f"{100 * x:.1f} %" for x in torch.tensor(rows).mean(dim=0).tolist()]
+ways = ["argmax", "drawn", "drawn evenly"]
+Table(["wrong text", "true after all"], [*zip(ways, mean, strict=True)])
+
+# %% [markdown]
+# **What we learnt.** argmax shows this picture one of the seven texts, always the same. Your draws follow the
+# softmax to a hundredth and show all seven, the pink cross once in ten thousand. Alike is what the towers
+# confuse, not what shares words: the green cross, alike in colour, has 1 %. And see what the mask keeps out:
+# the picture's own logit is 16.0, and the next one is 3.0. Without the mask, 999,996 draws in a million would
+# be the right text.
 #
-#
-#
-# (end use sample_negatives)
+# The second table is less comfortable. With 256 pairs the hardest wrong text is true of the picture in 13.0 %
+# of the rows, about sixty times as often as one drawn evenly: what makes a text hard also makes it likely to
+# be true. Drawing hardly helps, 12.1 %, because a true text has a large share as well. So drawing is not what
+# protects from false negatives; it brings variety. What protects is knowledge: where several captions belong
+# to one picture and the data say so, BLIP-2's published code masks every pair of the same picture, not the
+# diagonal alone.
 
 # %% [markdown]
 # (begin itm_loss)

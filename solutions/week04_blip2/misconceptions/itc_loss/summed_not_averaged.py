@@ -18,4 +18,4 @@ def itc_loss(pictures, texts, temperature, smoothing=0.1):
     right = torch.arange(len(logits))
     rows = F.cross_entropy(logits, right, label_smoothing=smoothing)
     columns = F.cross_entropy(logits.T, right, label_smoothing=smoothing)
-    return (rows + columns)
+    return rows + columns

@@ -4,7 +4,7 @@ Tell: You give the own one a logit of 0. exp(0) is 1: among small logits that is
 infinity.
 Caught by: every_other_one_may_come, one_ahead_is_drawn_half_the_time, texts_are_drawn_by_likeness,
 pictures_are_drawn_by_likeness, the_own_one_is_never_drawn, a_small_temperature_is_no_trouble,
-everyone_draws_alone
+everyone_draws_alone, the_table_is_left_alone
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Misconception: The hardest wrong one is selected.
 
-Tell: You always pick the most alike of the others. The published code draws: the hardest comes often and not
-always, so that a caption which happens to be true of two pictures is not called wrong at every step.
+Tell: You always pick the most alike of the others. The published code draws: the hardest comes often but not
+always, and those behind it get their turn.
 Caught by: every_other_one_may_come, one_ahead_is_drawn_half_the_time, texts_are_drawn_by_likeness,
 pictures_are_drawn_by_likeness, everyone_draws_alone
 """
