@@ -83,8 +83,14 @@ def length_does_not_matter(subject, reference, draw):
     )
     expect_same(loss(subject, pictures * draw.uniform(0.3, 4.0, B, Q, 1), texts, heat), before, look=look)
     expect_same(loss(subject, pictures, texts * draw.uniform(0.3, 4.0, B, 1), heat), before, look=look)
-    turned = pictures.roll(1, dims=-1), texts
-    expect_different(loss(subject, *turned, heat), before, look="Are the pictures read at all?")
+    # Directions do count: a picture that says what its text says, and one that says what the next text says.
+    pictures, texts = echoes(draw)
+    expect_different(
+        loss(subject, pictures.roll(1, dims=0), texts, 1.0),
+        loss(subject, pictures, texts, 1.0),
+        least=0.05,
+        look="Pictures and texts were paired the wrong way, and the loss is the same. Are both read at all?",
+    )
 
 
 @claim("itc_loss", "The cosines are divided by the temperature that was given.")
