@@ -129,7 +129,7 @@ def similarity(pictures: Float[Tensor, "b q e"], texts: Float[Tensor, "k e"]) ->
 
 def itc_loss(
     pictures: Float[Tensor, "b q e"],
-    texts: Float[Tensor, "b e"],
+    texts: Float[Tensor, "k e"],
     temperature: Float[Tensor, ""] | float,
     smoothing: float = SMOOTHING,
 ) -> Float[Tensor, ""]:
