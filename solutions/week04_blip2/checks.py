@@ -82,11 +82,46 @@ from course_lib.checking import (
 
 # -- query_prefix ----------------------------------------------------------------------------------------
 
-# (begin query_prefix)
-#
-#
-#
-# (end query_prefix)
+
+@claim("query_prefix", "One word for every query, and it depends on the picture.")
+def one_word_for_every_query(subject, draw):
+    part = stand_in("tiny_qformer", d_model=6, d_visual=5, n_layers=2)
+    ours = subject.build(draw.normal(1, 4, 6), part, d_text=9)
+    ours.eval()
+    visual = draw.normal(3, 7, 5)
+    seen = expect_tensor(ours(visual), (3, 4, 9), look="pictures, queries, width of a word: b q d_text.")
+    look = "Another picture, another prefix. Is it the Q-Former's answer that you project?"
+    expect_different(ours(draw.normal(3, 7, 5)), seen, look=look)
+    look = "The first picture was left as it was. Does each picture keep to its own row?"
+    expect_same(ours(torch.cat([visual[:1], draw.normal(2, 7, 5)]))[:1], seen[:1], look=look)
+
+
+@claim("query_prefix", "Your copy has lost the text's feed-forwards; the Q-Former that was given keeps them.")
+def your_copy_has_lost_the_text_side(subject, draw):
+    given = subject.build_stand_in("tiny_qformer", d_model=6, d_visual=5, n_layers=3)
+    text_side = [name for name in given.parameters() if ".intermediate." in name or ".output." in name]
+    ours = subject.build(draw.normal(1, 4, 6), given, d_text=9).parameters()
+    left = [name for name in ours if ".intermediate." in name or ".output." in name]
+    look = "layer.intermediate and layer.output, in every layer of qformer.encoder.layer. Are they deleted?"
+    expect(not left, seen=f"{len(left)} parameters for text are left, such as {left[:1]}", look=look)
+    there = given.parameters()
+    gone = [name for name in text_side if name not in there]
+    look = "Stage 1 may be needed again. Did you delete before you copied?"
+    expect(not gone, seen=f"the Q-Former that was given has lost {len(gone)} parameters", look=look)
+
+
+@claim("query_prefix", "Queries, Q-Former and projection all learn.")
+def all_of_it_learns(subject, draw):
+    part = stand_in("tiny_qformer", d_model=6, d_visual=5, n_layers=2)
+    ours = subject.build(draw.normal(1, 4, 6), part, d_text=9)
+    found = ours.gradients(draw.normal(3, 7, 5), cotangent=draw.normal(3, 4, 9)).parameters
+    look = "A gradient has to arrive everywhere. Is something frozen, detached, or no nn.Parameter?"
+    for part in ("query_tokens", "qformer.", "language_projection."):
+        mine = {name: grad for name, grad in found.items() if name.startswith(part)}
+        expect(bool(mine), seen=f"no parameter is called {part}", look=look)
+        still = [name for name, grad in mine.items() if grad is None or not bool(grad.any())]
+        expect(not still, seen=f"no gradient arrives at {still[:1]}", look=look)
+
 
 # -- blip2_answers ---------------------------------------------------------------------------------------
 
