@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from course_lib.errors import CourseError
+from course_lib.tiny_captioner import TinyCaptioner, TinyProcessor
 
 
 class LinearRead(nn.Module):
@@ -291,9 +292,11 @@ class TinyQFormer(nn.Module):
 STAND_INS: dict[str, Callable[..., nn.Module]] = {
     "adding_blocks": AddingBlocks,
     "linear_read": LinearRead,
+    "tiny_captioner": TinyCaptioner,
     "tiny_decoder": TinyDecoder,
     "tiny_flamingo": TinyFlamingo,
     "tiny_pipeline": TinyPipeline,
+    "tiny_processor": TinyProcessor,
     "tiny_qformer": TinyQFormer,
 }
 

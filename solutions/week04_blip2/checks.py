@@ -125,11 +125,49 @@ def all_of_it_learns(subject, draw):
 
 # -- blip2_answers ---------------------------------------------------------------------------------------
 
-# (begin blip2_answers)
-#
-#
-#
-# (end blip2_answers)
+
+@claim(
+    "blip2_answers", "One answer for each picture: the new text, without prompt, special tokens and spaces."
+)
+def only_new_text_for_each_picture(subject, draw):
+    parts = stand_in("tiny_captioner", n_queries=3), stand_in("tiny_processor", n_queries=3)
+    shown = [draw.integers(0, 256, 6, 8, 3).byte() for _ in range(4)]
+    for asked in (None, ["what is this ?"] * 4):
+        seen = subject(*parts, shown, asked)
+        fine = isinstance(seen, list) and len(seen) == 4 and all(isinstance(one, str) for one in seen)
+        expect(fine, seen="something else than a list of 4 texts", look="4 pictures, 4 answers, in a list.")
+        for one in seen:
+            look = (
+                "generate returns the prompt, too. Which ids are new, which are special, what is white space?"
+            )
+            fine = bool(one) and one == one.strip() and not any(mark in one for mark in "<>?:")
+            expect(fine, seen=f"the answer {one[:60]!r}", look=look)
+        look = "Four pictures, and all answers are alike. Does each row get its own picture?"
+        expect(len(set(seen)) > 1, seen=f"{seen[0][:40]!r}, four times", look=look)
+
+
+@claim("blip2_answers", "In company a question gets the answer that it gets alone.")
+def the_same_alone_and_in_company(subject, draw):
+    parts = stand_in("tiny_captioner", n_queries=3), stand_in("tiny_processor", n_queries=3)
+    shown = [draw.integers(0, 256, 6, 8, 3).byte() for _ in range(2)]
+    short, long = "is it red ?", "how many rings are there on the left of the square ?"
+    alone = [subject(*parts, shown[:1], [short]), subject(*parts, shown[:1], [long])]
+    look = "Another question, another answer. Does the question arrive at the model?"
+    expect(alone[0] != alone[1], seen="two questions with one answer", look=look)
+    look = (
+        "The shorter question is padded when it stands beside a longer one. On which side, and who is told?"
+    )
+    expect_equal(subject(*parts, shown, [short, long])[:1], alone[0], name="the answer in company", look=look)
+
+
+@claim("blip2_answers", "Another number of questions than of pictures is refused, with both.", weight=0.5)
+def as_many_questions_as_pictures(subject, draw):
+    parts = stand_in("tiny_captioner", n_queries=3), stand_in("tiny_processor", n_queries=3)
+    shown = [draw.integers(0, 256, 6, 8, 3).byte() for _ in range(12)]
+    look = "Without an error, pictures without a question are forgotten. Name both numbers in the message."
+    asked = ["is it red ?"] * 10
+    expect_raises(lambda: subject(*parts, shown, asked), "ValueError", mentions=[10, 12], look=look)
+
 
 # -----------------------------------------------------------------------------------------------------------
 
