@@ -285,7 +285,7 @@ check("query_prefix", QueryPrefix)
 # Q-Former's layers get a gradient?
 
 
-# %% experiment="use_query_prefix"
+# %% experiment="your_layers_stacked"
 class StackedLayers(nn.Module):
     """A norm, then your layers; every second one, from the first, reads the picture."""
 
@@ -304,6 +304,7 @@ class StackedLayers(nn.Module):
         return tokens
 
 
+# %% experiment="use_query_prefix"
 with torch.device("meta"):
     whole = StackedLayers(768, 1408, n_layers=12, n_heads=12, d_hidden=3072)
     prefix = QueryPrefix(torch.zeros(1, 32, 768), whole, d_text=2560)
@@ -324,12 +325,20 @@ logits = lm(row, torch.ones(row.shape[:2], dtype=torch.bool), torch.arange(row.s
 F.cross_entropy(logits[:, 5:-1].flatten(0, 1), ids[0]).backward()
 for part in ("query_tokens", *(f"qformer.encoder.layer.{n}." for n in range(4)), "language_projection"):
     grads = [p.grad for name, p in small.named_parameters() if name.startswith(part)]
-    size = torch.stack([grad.norm() for grad in grads]).norm().item()
-    print(f"{part:28} gradient {size:.1e}")
-assert all(
-    p.grad is not None and p.grad.any() for name, p in small.named_parameters() if "key.bias" not in name
-)
+    print(f"{part:28} gradient {torch.stack([grad.norm() for grad in grads]).norm().item():.1e}")
+# What is added to all keys alike changes no softmax: the keys' biases learn nothing, in any transformer.
+learns = {name: bool(p.grad.any()) for name, p in small.named_parameters() if "key.bias" not in name}
+assert all(learns.values())
 assert all(p.grad is None for p in lm.parameters())
+
+# %% [markdown]
+# **What we learnt.** The projection is 1.8 % of what stage 2 trains; 98 % are the Q-Former's layers. With the
+# text side 56.7 million parameters went, which no gradient would ever have reached. Every layer gets its
+# gradient through the frozen language model: frozen means that its own weights get none, not that
+# nothing passes. (A `no_grad` around the language model would be another thing: then nothing would.)
+#
+# The queries' gradient is the largest here. They start small, with a standard deviation of 0.02, and the norm
+# in front of the first layer blows them up about fifty times, and their gradient with them.
 
 # %% [markdown]
 # (begin experiment stages)
@@ -499,6 +508,14 @@ if blip2 is not None:
     print("decoded whole:", processor.batch_decode(ids, skip_special_tokens=True)[0])
 
 # %% [markdown]
+# **What we learnt.** Of the 27 ids that come back, 22 are the prompt; decoded whole, the question stands in
+# front of the answer. Padded on the left, every row answers as it does alone. Padded on the right, only the
+# longest row does: the others went on from a padding token. No error, no warning that you would see, and a
+# table of accuracies that is a little too low. Such a bug survives for months.
+#
+# With the real weights the prompts hold 26 ids more, as there are 32 queries and not 6; the rest is the same.
+
+# %% [markdown]
 # (begin experiment few_shot)
 #
 #
@@ -546,9 +563,9 @@ Table(
 
 # %% [markdown]
 # What stage 2 trains is the paper's Table 2: 107 million with OPT-2.7B and FlanT5-XL, 108 with the larger
-# two, 103 or 104 behind a ViT-L. (The published code trains the norm behind the encoder along; it is
-# counted here.) And the 188 million of the paper's section 3.1 is stage 1 with all that belongs to it: the
-# word table, positions, the text's feed-forwards and three heads.
+# two; behind a ViT-L, which the paper joins to the smaller two only, 104 and 103. (The published code trains
+# the norm behind the encoder along; it is counted here.) And the 188 million of the paper's section 3.1 is
+# stage 1 with all that belongs to it: the word table, positions, the text's feed-forwards and the heads.
 
 # %% experiment="claims_counted"
 with torch.device("meta"):
@@ -559,26 +576,21 @@ with torch.device("meta"):
         [nn.Linear(768, 3072), nn.Linear(3072, 768), *(nn.LayerNorm(768) for _ in range(3))]
     )
 popular, matrix = 6 * (count(attend) + count(think)), (768 + 1) * 2560
-opt, more = trained["ViT-g", "OPT-2.7B"], count(everywhere) - count(wide)
+opt, xxl, more = trained["ViT-g", "OPT-2.7B"], trained["ViT-g", "FlanT5-XXL"], count(everywhere) - count(wide)
 rows = [
     ["the Q-Former has 188 M", f"{stage1 / 1e6:.1f} M, {core / 1e6:.1f} M", "stage 1, and stage 2"],
     ["stage 2 trains only the projection", f"{matrix / 1e6:.1f} of {opt / 1e6:.1f} M", "no: all of it"],
     ["cross-attention in each layer", f"{more / 1e6:.1f} M more", "in 6 of 12 layers"],
     ["a popular module of 6 layers is one", f"{popular / 1e6:.1f} M", "no: norm first, no text side"],
     ["32 queries for 257 tokens: 8 times", f"{257 / 32:.2f} times", "right, with [CLS]"],
-    ["under 2 % trained (FlanT5-XXL)", f"{trained['ViT-g', 'FlanT5-XXL'] / 12.1e9:.1%} of 12.1 B", "right"],
+    ["under 2 % trained (FlanT5-XXL)", f"{xxl / 12.1e9:.1%} of 12.1 B", "right"],
 ]
 if full_size.has_transformers():
-    real, small = full_size.parts_of("BLIP-2 OPT-2.7B"), full_size.parts_of("LLaVA-1.5-7B")
-    rows.append(
-        ["under 2 % trained (OPT-2.7B)", f"{opt / real['total']:.1%} of {real['total'] / 1e9:.1f} B", "no"]
-    )
-    rows.append(
-        ["encoder: ViT-G/14", f"{real['encoder'] / 1e6:.0f} M, 1408 wide", "g, not G, without its last layer"]
-    )
-    rows.append(
-        ["encoder: 1 B, 1024 wide", f"{small['encoder'] / 1e6:.0f} M at 1024", "ViT-L; two models mixed up"]
-    )
+    real, clip = full_size.parts_of("BLIP-2 OPT-2.7B"), full_size.parts_of("LLaVA-1.5-7B")["encoder"]
+    total, eyes = real["total"], real["encoder"]
+    rows.append(["under 2 % trained (OPT-2.7B)", f"{opt / total:.1%} of {total / 1e9:.1f} B", "no"])
+    rows.append(["encoder: ViT-G/14", f"{eyes / 1e6:.0f} M, 1408 wide", "g, not G, less its last layer"])
+    rows.append(["encoder: 1 B, 1024 wide", f"{clip / 1e6:.0f} M at 1024", "ViT-L; two models mixed up"])
 Table(["claim", "counted", "so"], rows)
 
 # %% [markdown]

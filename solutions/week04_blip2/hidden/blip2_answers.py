@@ -41,16 +41,12 @@ def texts(seen, n, look="One answer for each picture, in a list."):
 
 def same(seen, wanted, look):
     """Text for text; says where, never what."""
-    wrong = [
-        k
-        for k, (mine, right) in enumerate(zip(texts(seen, len(wanted)), wanted, strict=True))
-        if mine != right
-    ]
-    expect(
-        not wrong,
-        seen=f"{len(wrong)} of {len(wanted)} answers differ, the first of them {seen[wrong[0]][:40]!r}" if wrong else "",
-        look=look,
-    )  # fmt: skip
+    pairs = zip(texts(seen, len(wanted)), wanted, strict=True)
+    wrong = [mine for mine, right in pairs if mine != right]
+    what = (
+        f"{len(wrong)} of {len(wanted)} answers differ, the first of them {wrong[0][:40]!r}" if wrong else ""
+    )
+    expect(not wrong, seen=what, look=look)
 
 
 @claim("blip2_answers", "Without questions, each picture gets its caption.", weight=2)
@@ -136,8 +132,8 @@ def max_new_tokens_counts_new_ones(subject, reference, draw):
 def pixels_have_the_models_precision(subject, reference, draw):
     shown = pictures(draw, 2)
     look = (
-        "This model's weights are bfloat16, and the processor returns float32. Which of the inputs have to be "
-        "cast, and which must not?"
+        "This model's weights are bfloat16, and the processor returns float32. Which of the inputs have to "
+        "be cast, and which must not?"
     )
     same(subject(*parts(half=1), shown), reference(*parts(half=1), shown), look)
 
@@ -149,4 +145,9 @@ def another_number_of_questions_is_refused(subject, reference, draw):
     texts(subject(*parts(), shown, [question(draw, 1) for _ in shown]), 11)  # as many are accepted
     for n in (10, 13):
         asked = [question(draw, 1) for _ in range(n)]
-        expect_raises(lambda asked=asked: subject(*parts(), shown, asked), "ValueError", mentions=[n, 11], look=look)  # fmt: skip
+        expect_raises(
+            lambda asked=asked: subject(*parts(), shown, asked),
+            "ValueError",
+            mentions=[n, 11],
+            look=look,
+        )

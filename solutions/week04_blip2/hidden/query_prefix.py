@@ -1,4 +1,4 @@
-"""Hidden checks of query_prefix. The Q-Former is a stand-in: this exercise is about what stage 2 keeps of it."""
+"""Hidden checks of query_prefix. The Q-Former is a stand-in: this is about what stage 2 keeps."""
 
 import torch
 
@@ -50,8 +50,8 @@ def queries_read_and_are_projected(subject, reference, draw):
         expect_same(
             seen,
             theirs(visual),
-            look="queries -> Q-Former -> language_projection, and nothing else on the way. Do all tokens go in "
-            "as queries, and may they all see each other?",
+            look="queries -> Q-Former -> language_projection, and nothing else on the way. Do all tokens go "
+            "in as queries, and may they all see each other?",
         )
 
 
@@ -75,8 +75,8 @@ def only_the_text_side_is_dropped(subject, reference, draw):
             sorted(subject.build(*args).parameters()),
             sorted(reference.build(*args).parameters()),
             name="the list of parameters",
-            look="Which two parts of a layer does no query ever pass through? Are they gone from every layer, "
-            "and everything that a query does pass through still there?",
+            look="Which two parts of a layer does no query ever pass through? Are they gone from every "
+            "layer, and everything that a query does pass through still there?",
         )
 
 

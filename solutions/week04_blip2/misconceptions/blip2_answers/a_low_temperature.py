@@ -1,7 +1,7 @@
 """Misconception: A low temperature is greedy enough.
 
-Tell: You draw words at random, at a low temperature. That is often the likeliest word, and often enough it is not.
-Greedy is do_sample=False.
+Tell: You draw words at random, at a low temperature. That is often the likeliest word, and often enough
+it is not. Greedy is do_sample=False.
 Caught by: each_picture_gets_its_caption, a_question_is_asked_as_in_the_paper, company_changes_no_answer,
 greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones, pixels_have_the_models_precision
 """

@@ -1,7 +1,7 @@
 """Misconception: The answer belongs on a line of its own.
 
-Tell: You break the line before "Answer:". It is one line, as in the paper. A prompt is not code for people: another
-prompt, another answer.
+Tell: You break the line before "Answer:". It is one line, as in the paper. A prompt is not code for
+people: another prompt, another answer.
 Caught by: a_question_is_asked_as_in_the_paper, company_changes_no_answer,
 greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones
 """

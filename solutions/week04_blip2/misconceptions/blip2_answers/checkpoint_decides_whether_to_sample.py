@@ -1,7 +1,7 @@
 """Misconception: Greedy is what generate does if nothing is said.
 
-Tell: You leave it to the checkpoint whether words are drawn at random. Some come with settings that say so, and
-then no two runs agree. Say do_sample=False.
+Tell: You leave it to the checkpoint whether words are drawn at random. Some come with settings that say
+so, and then no two runs agree. Say do_sample=False.
 Caught by: greedy_whatever_the_checkpoint_says
 """
 

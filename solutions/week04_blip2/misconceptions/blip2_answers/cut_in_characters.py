@@ -1,7 +1,7 @@
 """Misconception: A prompt of n tokens has n characters.
 
-Tell: You cut the decoded text after as many characters as the prompt has tokens. A token is rarely a character,
-and a placeholder is none at all. Cut the ids, then decode.
+Tell: You cut the decoded text after as many characters as the prompt has tokens. A token is rarely a
+character, and a placeholder is none at all. Cut the ids, then decode.
 Caught by: the_same_alone_and_in_company, each_picture_gets_its_caption,
 a_question_is_asked_as_in_the_paper, company_changes_no_answer, only_the_new_text_comes_back,
 greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones, pixels_have_the_models_precision

@@ -1,6 +1,7 @@
 """Misconception: All inputs have the precision of the weights.
 
-Tell: You cast ids and mask as well. Numbers of words are whole numbers; bfloat16 cannot even tell 256 from 257.
+Tell: You cast ids and mask as well. Numbers of words are whole numbers; bfloat16 cannot even tell 256
+from 257.
 Caught by: only_new_text_for_each_picture, the_same_alone_and_in_company, each_picture_gets_its_caption,
 a_question_is_asked_as_in_the_paper, company_changes_no_answer, only_the_new_text_comes_back,
 greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones, pixels_have_the_models_precision,

@@ -1,7 +1,7 @@
 """Misconception: The ids and the pixels are all that generate needs.
 
-Tell: You hand no attention mask to generate, so it takes padding for words, and short questions get other answers in
-company than alone. Hand on all that the processor returns.
+Tell: You hand no attention mask to generate, so it takes padding for words, and short questions get
+other answers in company than alone. Hand on all that the processor returns.
 Caught by: the_same_alone_and_in_company, company_changes_no_answer
 """
 

@@ -1,7 +1,7 @@
 """Misconception: "Question: ..." is prompt enough.
 
-Tell: Your prompt ends with the question. "Answer:" is the cue: what follows it is an answer and not more of the
-question.
+Tell: Your prompt ends with the question. "Answer:" is the cue: what follows it is an answer and not more
+of the question.
 Caught by: a_question_is_asked_as_in_the_paper, company_changes_no_answer,
 greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones
 """

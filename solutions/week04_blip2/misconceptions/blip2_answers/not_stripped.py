@@ -1,7 +1,7 @@
 """Misconception: What is decoded is the answer, as it is.
 
-Tell: Your answers keep the space in front and the line break behind. Tokens of words carry a leading space; compare
-such an answer with "red" and it is wrong.
+Tell: Your answers keep the space in front and the line break behind. Tokens of words carry a leading
+space; compare such an answer with "red" and it is wrong.
 Caught by: only_new_text_for_each_picture, each_picture_gets_its_caption,
 a_question_is_asked_as_in_the_paper, company_changes_no_answer, only_the_new_text_comes_back,
 greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones, pixels_have_the_models_precision

@@ -1,6 +1,7 @@
 """Misconception: "numbers differ" is message enough.
 
-Tell: You refuse, and do not say how many there are of which. Who reads the message wants to know what was given.
+Tell: You refuse, and do not say how many there are of which. Who reads the message wants to know what
+was given.
 Caught by: as_many_questions_as_pictures, another_number_of_questions_is_refused
 """
 

@@ -1,7 +1,7 @@
 """Misconception: One answer is a text, not a list.
 
-Tell: For a single picture you return a text, and for several a list. Whoever takes the first of them gets a letter.
-Return a list always.
+Tell: For a single picture you return a text, and for several a list. Whoever takes the first of them
+gets a letter. Return a list always.
 Caught by: the_same_alone_and_in_company, each_picture_gets_its_caption,
 a_question_is_asked_as_in_the_paper
 """

@@ -1,7 +1,7 @@
 """Misconception: padding=True is all there is to say about padding.
 
-Tell: Your rows are padded on the right, as the tokenizer does unless told otherwise. New words follow the last place
-of a row, and in a short row padding stands there. Ask for padding_side="left".
+Tell: Your rows are padded on the right, as the tokenizer does unless told otherwise. New words follow
+the last place of a row, and in a short row padding stands there. Ask for padding_side="left".
 Caught by: the_same_alone_and_in_company, company_changes_no_answer
 """
 

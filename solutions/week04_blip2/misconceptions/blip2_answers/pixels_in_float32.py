@@ -1,7 +1,7 @@
 """Misconception: The processor returns what the model takes.
 
-Tell: Your pixels are float32, as the processor returns them. A model in half precision does not take them. .to(device,
-dtype) on what the processor returns casts the pixels and leaves whole numbers alone.
+Tell: Your pixels are float32, as the processor returns them. A model in half precision does not take
+them. .to(device, dtype) on what the processor returns casts the pixels and leaves whole numbers alone.
 Caught by: pixels_have_the_models_precision
 """
 

@@ -1,7 +1,7 @@
 """Misconception: The prompt is as long as its text.
 
-Tell: You cut off as many ids as the text has, and forget the placeholders of the picture before it. So the end of
-the prompt is still there. inputs["input_ids"] has them all.
+Tell: You cut off as many ids as the text has, and forget the placeholders of the picture before it. So
+the end of the prompt is still there. inputs["input_ids"] has them all.
 Caught by: only_new_text_for_each_picture, a_question_is_asked_as_in_the_paper,
 company_changes_no_answer, greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones
 """

@@ -1,7 +1,8 @@
 """Misconception: generate returns the answer alone.
 
-Tell: Your answers begin with the prompt. With OPT, generate returns the prompt's ids and the new ones behind them;
-leaving out special tokens removes the placeholders, not the question. (Older versions returned new ones only.)
+Tell: Your answers begin with the prompt. With OPT, generate returns the prompt's ids and the new ones
+behind them; leaving out special tokens removes the placeholders, not the question. (Older versions
+returned new ones only.)
 Caught by: only_new_text_for_each_picture, a_question_is_asked_as_in_the_paper,
 company_changes_no_answer, only_the_new_text_comes_back, greedy_whatever_the_checkpoint_says,
 max_new_tokens_counts_new_ones

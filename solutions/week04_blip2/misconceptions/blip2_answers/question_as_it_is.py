@@ -1,7 +1,7 @@
 """Misconception: The question is the prompt.
 
-Tell: You hand the bare question to the model. Then a language model goes on with the question, or asks another one.
-BLIP-2 was asked "Question: ... Answer:".
+Tell: You hand the bare question to the model. Then a language model goes on with the question, or asks
+another one. BLIP-2 was asked "Question: ... Answer:".
 Caught by: a_question_is_asked_as_in_the_paper, company_changes_no_answer,
 greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones
 """

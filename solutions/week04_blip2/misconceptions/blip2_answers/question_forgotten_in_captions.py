@@ -1,7 +1,7 @@
 """Misconception: Without questions the question is None.
 
-Tell: You asked for captions with "Question: None Answer:". Without questions the text is empty, and what the model
-writes is a caption.
+Tell: You asked for captions with "Question: None Answer:". Without questions the text is empty, and what
+the model writes is a caption.
 Caught by: each_picture_gets_its_caption, max_new_tokens_counts_new_ones,
 pixels_have_the_models_precision
 """

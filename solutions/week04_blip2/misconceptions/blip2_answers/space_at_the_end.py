@@ -1,7 +1,7 @@
 """Misconception: The prompt ends with a space, for the answer to follow.
 
-Tell: Your prompt ends in a space. Words bring their leading space along, so a space alone is a token that hardly
-ever stood before an answer. End with the colon.
+Tell: Your prompt ends in a space. Words bring their leading space along, so a space alone is a token
+that hardly ever stood before an answer. End with the colon.
 Caught by: a_question_is_asked_as_in_the_paper, company_changes_no_answer,
 greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones
 """

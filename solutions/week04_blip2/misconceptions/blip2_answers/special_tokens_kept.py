@@ -1,7 +1,7 @@
 """Misconception: Decoding gives plain text.
 
-Tell: Your answers hold special tokens: a row that ends before its neighbours is filled with padding. Tell
-batch_decode to skip them.
+Tell: Your answers hold special tokens: a row that ends before its neighbours is filled with padding.
+Tell batch_decode to skip them.
 Caught by: only_new_text_for_each_picture, each_picture_gets_its_caption, company_changes_no_answer,
 only_the_new_text_comes_back, pixels_have_the_models_precision
 """

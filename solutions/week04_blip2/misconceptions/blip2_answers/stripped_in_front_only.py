@@ -1,7 +1,7 @@
 """Misconception: There is white space in front only.
 
-Tell: You take off the space in front and leave the line break behind it. OPT's answers of BLIP-2 end in one: it is
-the sign to stop.
+Tell: You take off the space in front and leave the line break behind it. OPT's answers of BLIP-2 end in
+one: it is the sign to stop.
 Caught by: only_new_text_for_each_picture, each_picture_gets_its_caption,
 a_question_is_asked_as_in_the_paper, company_changes_no_answer, only_the_new_text_comes_back,
 greedy_whatever_the_checkpoint_says, pixels_have_the_models_precision

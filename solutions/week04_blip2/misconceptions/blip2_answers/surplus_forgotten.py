@@ -1,7 +1,7 @@
 """Misconception: Where the numbers differ, the shorter list decides.
 
-Tell: You take whatever number of questions comes. Too few, and transformers forgets the last pictures in silence;
-say what is wrong, with both numbers.
+Tell: You take whatever number of questions comes. Too few, and transformers forgets the last pictures in
+silence; say what is wrong, with both numbers.
 Caught by: as_many_questions_as_pictures, another_number_of_questions_is_refused
 """
 

@@ -1,7 +1,7 @@
 """Misconception: temperature=0.0 is the way to ask for greedy words.
 
-Tell: You sample with a temperature of 0. Logits are divided by it, so generate refuses. Greedy is do_sample=False,
-and then no temperature is read.
+Tell: You sample with a temperature of 0. Logits are divided by it, so generate refuses. Greedy is
+do_sample=False, and then no temperature is read.
 Caught by: only_new_text_for_each_picture, the_same_alone_and_in_company, each_picture_gets_its_caption,
 a_question_is_asked_as_in_the_paper, company_changes_no_answer, only_the_new_text_comes_back,
 greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones, pixels_have_the_models_precision,

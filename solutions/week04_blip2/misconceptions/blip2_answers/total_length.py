@@ -1,7 +1,7 @@
 """Misconception: max_length is the number of new tokens.
 
-Tell: You hand max_new_tokens on as max_length, which counts the prompt, placeholders included. A long prompt then
-leaves room for nothing.
+Tell: You hand max_new_tokens on as max_length, which counts the prompt, placeholders included. A long
+prompt then leaves room for nothing.
 Caught by: only_new_text_for_each_picture, the_same_alone_and_in_company,
 a_question_is_asked_as_in_the_paper, company_changes_no_answer, only_the_new_text_comes_back,
 greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones,

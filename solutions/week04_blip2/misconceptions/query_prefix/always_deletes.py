@@ -1,7 +1,7 @@
 """Misconception: Every Q-Former has a text side.
 
-Tell: You delete the text's feed-forwards without looking whether they are there. A Q-Former that was built
-with text=False has none, and may come to stage 2 all the same.
+Tell: You delete the text's feed-forwards without looking whether they are there. A Q-Former that was
+built with text=False has none, and may come to stage 2 all the same.
 Caught by: nothing_to_drop_is_fine
 """
 

@@ -1,7 +1,7 @@
 """Misconception: Queries of any shape will do.
 
-Tell: You take whatever shape the queries have. Two batches of queries, or none, are a mistake made earlier; say so
-at once, with the shape.
+Tell: You take whatever shape the queries have. Two batches of queries, or none, are a mistake made
+earlier; say so at once, with the shape.
 Caught by: another_shape_of_queries_is_refused
 """
 

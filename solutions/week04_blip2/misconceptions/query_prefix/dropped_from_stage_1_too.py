@@ -1,7 +1,7 @@
 """Misconception: The text side is deleted from the Q-Former that was given.
 
-Tell: You deleted the text's feed-forwards from the Q-Former you were given, and kept that one. Stage 1 has
-lost its text side, and from now on both hold the same numbers. Copy first, then delete.
+Tell: You deleted the text's feed-forwards from the Q-Former you were given, and kept that one. Stage 1
+has lost its text side, and from now on both hold the same numbers. Copy first, then delete.
 Caught by: your_copy_has_lost_the_text_side, stage_1_stays_as_it_was
 """
 

@@ -1,6 +1,7 @@
 """Misconception: Stage 2 has a Q-Former of the same shape, trained from scratch.
 
-Tell: Your Q-Former has the right shape and fresh weights, so stage 1 was for nothing. Copy its weights along.
+Tell: Your Q-Former has the right shape and fresh weights, so stage 1 was for nothing. Copy its weights
+along.
 Caught by: it_starts_where_stage_1_ended
 """
 

@@ -1,7 +1,7 @@
 """Misconception: The queries are added to what was read.
 
-Tell: You add the queries to what the Q-Former returns. Each layer has done so inside already; what comes out
-goes straight into the projection.
+Tell: You add the queries to what the Q-Former returns. Each layer has done so inside already; what comes
+out goes straight into the projection.
 Caught by: queries_read_and_are_projected, the_mask_arrives_at_the_qformer, nothing_to_drop_is_fine,
 the_whole_of_it_trains
 """

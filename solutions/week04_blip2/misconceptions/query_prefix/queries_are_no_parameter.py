@@ -1,7 +1,7 @@
 """Misconception: The queries are a tensor that no optimiser sees.
 
-Tell: Your queries are a buffer, so no optimiser will ever see them, and parameters() does not list them. Wrap
-the copy in nn.Parameter.
+Tell: Your queries are a buffer, so no optimiser will ever see them, and parameters() does not list them.
+Wrap the copy in nn.Parameter.
 Caught by: all_of_it_learns, only_the_text_side_is_dropped, the_whole_of_it_trains
 """
 

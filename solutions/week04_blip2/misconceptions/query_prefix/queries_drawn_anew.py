@@ -1,6 +1,7 @@
 """Misconception: Stage 2 starts with fresh queries.
 
-Tell: Your queries are drawn anew. What they learned to ask for in stage 1 is lost; copy the ones you are given.
+Tell: Your queries are drawn anew. What they learned to ask for in stage 1 is lost; copy the ones you are
+given.
 Caught by: it_starts_where_stage_1_ended
 """
 

@@ -1,7 +1,7 @@
 """Misconception: The queries are kept as they came out of stage 1.
 
-Tell: Your queries do not train: their requires_grad is off. They are parameters like all others, and stage 2 goes
-on training them.
+Tell: Your queries do not train: their requires_grad is off. They are parameters like all others, and
+stage 2 goes on training them.
 Caught by: all_of_it_learns, the_whole_of_it_trains
 """
 

@@ -1,7 +1,7 @@
 """Misconception: Queries may look back only, like words.
 
-Tell: Your queries see the ones before them only. That is the language model's rule for words. Queries have no
-order: all may see all, which is what None says.
+Tell: Your queries see the ones before them only. That is the language model's rule for words. Queries
+have no order: all may see all, which is what None says.
 Caught by: queries_read_and_are_projected, the_mask_arrives_at_the_qformer, nothing_to_drop_is_fine,
 the_whole_of_it_trains
 """

@@ -1,7 +1,7 @@
 """Misconception: Each query reads on its own.
 
-Tell: Your queries do not see each other. They share one self-attention so that they can divide the picture
-among themselves: all may see all, which is what None says.
+Tell: Your queries do not see each other. They share one self-attention so that they can divide the
+picture among themselves: all may see all, which is what None says.
 Caught by: queries_read_and_are_projected, the_mask_arrives_at_the_qformer, nothing_to_drop_is_fine,
 the_whole_of_it_trains
 """

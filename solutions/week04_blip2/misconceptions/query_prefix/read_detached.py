@@ -1,7 +1,7 @@
 """Misconception: What the Q-Former read is detached before the projection.
 
-Tell: You detach what the Q-Former read, so the gradient ends at the projection and nothing before it learns,
-whatever requires_grad says. Frozen parts are on either side of the prefix, not inside it.
+Tell: You detach what the Q-Former read, so the gradient ends at the projection and nothing before it
+learns, whatever requires_grad says. Frozen parts are on either side of the prefix, not inside it.
 Caught by: all_of_it_learns, the_whole_of_it_trains
 """
 

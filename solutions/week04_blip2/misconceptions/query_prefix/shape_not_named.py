@@ -1,7 +1,7 @@
 """Misconception: "wrong shape" is message enough.
 
-Tell: You refuse queries of another shape and do not say which shape they have. Who reads the message wants
-to know what was given.
+Tell: You refuse queries of another shape and do not say which shape they have. Who reads the message
+wants to know what was given.
 Caught by: another_shape_of_queries_is_refused
 """
 

@@ -5,7 +5,7 @@ def blip2_answers(model, processor, pictures, questions=None, max_new_tokens=20)
     if questions is None:
         prompts = ["" for _ in pictures]
     elif len(questions) == len(pictures):
-        prompts = ["Question: {} Answer:".format(question) for question in questions]
+        prompts = [f"Question: {question} Answer:" for question in questions]
     else:
         raise ValueError(f"{len(pictures)} pictures need as many questions, not {len(questions)}.")
     inputs = processor(
