@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from course_lib.errors import CourseError, ShapeError
+from course_lib.tiny_captioner import TinyCaptioner, TinyProcessor
 
 
 class LinearRead(nn.Module):
@@ -428,16 +429,91 @@ class CachedReader(nn.Module):
         self.kept = torch.cat([earlier, kept.detach()])
 
 
+class TinyQFormerLayer(nn.Module):
+    """A layer of `TinyQFormer`, with the names of a real one's feed-forwards, each a single linear map."""
+
+    def __init__(self, d_model: int, d_visual: int, text: bool) -> None:
+        super().__init__()
+        self.mix = nn.Linear(d_model, d_model)
+        self.from_visual = nn.Linear(d_visual, d_model)
+        if text:
+            self.intermediate = nn.Linear(d_model, 2 * d_model)
+            self.output = nn.Linear(2 * d_model, d_model)
+        self.intermediate_query = nn.Linear(d_model, 2 * d_model)
+        self.output_query = nn.Linear(2 * d_model, d_model)
+
+    def forward(
+        self, tokens: Tensor, n_queries: int, sees: Tensor | None, visual: Tensor, keep: Tensor
+    ) -> Tensor:
+        weight = tokens.new_ones(tokens.shape[1], tokens.shape[1]) if sees is None else sees.to(tokens.dtype)
+        tokens = tokens + torch.tanh(self.mix(weight @ tokens / weight.sum(dim=-1, keepdim=True)))
+        queries, text = tokens[:, :n_queries], tokens[:, n_queries:]
+        keys = self.from_visual(visual)
+        share = (queries @ keys.transpose(1, 2)).masked_fill(~keep[:, None], -1e9).softmax(dim=-1)
+        queries = queries + share @ keys
+        queries = queries + self.output_query(torch.tanh(self.intermediate_query(queries)))
+        if text.shape[1]:
+            text = text + self.output(torch.tanh(self.intermediate(text)))
+        return torch.cat([queries, text], dim=1)
+
+
+class TinyQFormer(nn.Module):
+    """Stands in for a Q-Former: queries first, then text; its layers are in `encoder.layer`.
+
+    Args:
+        d_model: width of queries and text.
+        d_visual: width of a visual token.
+        n_layers: how many layers.
+        text: 0: there are no feed-forwards for text.
+
+    Shapes:
+        tokens       float[b s d]
+        sees         bool[b s s]   True where token i may see token j; None lets everything see all
+        visual       float[b v d_visual]
+        visual_mask  bool[b v]     True = keep; None means all are kept
+        returns      float[b s d]
+    """
+
+    def __init__(self, d_model: int, d_visual: int, n_layers: int, text: int = 1) -> None:
+        super().__init__()
+        self.text = bool(text)
+        self.layernorm = nn.LayerNorm(d_model)
+        self.dropout = nn.Dropout(0.5)
+        self.encoder = nn.Module()
+        self.encoder.layer = nn.ModuleList(
+            TinyQFormerLayer(d_model, d_visual, self.text) for _ in range(n_layers)
+        )
+
+    def forward(
+        self,
+        tokens: Tensor,
+        n_queries: int,
+        sees: Tensor | None = None,
+        visual: Tensor | None = None,
+        visual_mask: Tensor | None = None,
+    ) -> Tensor:
+        if visual is None:
+            raise CourseError(f"{n_queries} queries and no picture to read; give visual.")
+        keep = torch.ones(visual.shape[:2], dtype=torch.bool) if visual_mask is None else visual_mask
+        tokens = self.dropout(self.layernorm(tokens))
+        for layer in self.encoder.get_submodule("layer").children():
+            tokens = layer(tokens, n_queries, sees, visual, keep)
+        return tokens
+
+
 STAND_INS: dict[str, Callable[..., nn.Module]] = {
     "adding_blocks": AddingBlocks,
     "cached_reader": CachedReader,
     "feed_forward": PlainFeedForward,
     "linear_read": LinearRead,
     "masked_read": MaskedRead,
+    "tiny_captioner": TinyCaptioner,
     "tiny_decoder": TinyDecoder,
     "tiny_flamingo": TinyFlamingo,
     "tiny_matcher": TinyMatcher,
     "tiny_pipeline": TinyPipeline,
+    "tiny_processor": TinyProcessor,
+    "tiny_qformer": TinyQFormer,
     "tiny_writer": TinyWriter,
 }
 
