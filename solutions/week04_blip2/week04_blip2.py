@@ -75,8 +75,8 @@ FAST = False  # True shortens every experiment, for a trial run; the numbers the
 # In shapes: a picture is `b v d_visual`, the queries make `b q d` of it, the matrix `b q d_text`. At full
 # size 257 tokens of width 1,408 become 32 of width 768, and for OPT-2.7B 32 of width 2,560.
 #
-# Four questions make up this week. How does one stack of layers do three tasks? How does one pick a wrong text
-# that is hard to tell from the right one? What does stage 1 buy, if one pays for it in time? And do 32
+# Four questions make up this week. How does one stack of layers do three tasks? How does one pick a wrong
+# text that is hard to tell from the right one? What does stage 1 buy, if one pays for it in time? And do 32
 # queries really ask 32 different questions?
 
 # %% [markdown]
@@ -86,8 +86,8 @@ FAST = False  # True shortens every experiment, for a trial run; the numbers the
 # number if you can, before you run the cell. Masks are boolean, and True means **keep**, everywhere.
 #
 # In week 2 you wrote a simplified Q-Former: queries and a picture, and no text. You need the idea, not the
-# code. The parts of a BERT layer are given (`AddNorm`, `Hidden` and `PostNormAttention`), for you have written
-# attention twice.
+# code. The parts of a BERT layer are given (`AddNorm`, `Hidden` and `PostNormAttention`), for you have
+# written attention twice.
 
 # %% experiment="tools"
 # What the experiments use. The exercises need none of it.
@@ -183,7 +183,7 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # <details><summary>Hint 3: the picture's mask</summary>
 #
 # The attention wants to know for each pair of asking token and source token. All queries may see the same
-# visual tokens: `rearrange(visual_mask, "b v -> b 1 v")`.
+# visual tokens: every query has the same row, so one axis of length 1 will do.
 # </details>
 # <details><summary>Hint 4: pseudocode</summary>
 #
@@ -296,10 +296,10 @@ rows += [["twelve layers, six that look", whole], ["without the text's side", wh
 Table(["part of a layer", "parameters"], rows)
 
 # %% [markdown]
-# **What we learnt.** The feed-forwards are the largest parts, and there are two of them. So a Q-Former has two
-# sizes: 161.8 million while text comes in, and 105.1 million once the text's side is left out, as in stage 2.
-# The paper gives two numbers and does not say why. Its 188 million fit the first, with word embeddings and
-# heads (we count 186.7); its 107 million fit the second, with queries and a projection.
+# **What we learnt.** The feed-forwards are the largest parts, and there are two of them. So a Q-Former has
+# two sizes: 161.8 million while text comes in, and 105.1 million once the text's side is left out, as in
+# stage 2. The paper gives two numbers and does not say why. Its 188 million fit the first, with word
+# embeddings and heads (we count 186.7); its 107 million fit the second, with queries and a projection.
 
 # %% [markdown]
 # ## 2 · Three tasks, three masks
@@ -352,8 +352,8 @@ Table(["part of a layer", "parameters"], rows)
 #   names what was given, and the three.
 # * `text_keep` is `bool[b t]`, **True** where a text token is real. Each pair of a batch has its own. Queries
 #   are always real.
-# * Padding is seen by nobody but itself. Every token sees itself, whatever the task: so even a text of nothing
-#   but padding leaves no row of the table without a True, and no softmax with nothing to share out.
+# * Padding is seen by nobody but itself. Every token sees itself, whatever the task: so even a text of
+#   nothing but padding leaves no row of the table without a True, and no softmax with nothing to share out.
 # * What a padded token sees besides itself is up to you. Nobody asks it anything.
 #
 # <details><summary>Hint 1</summary>
@@ -445,7 +445,7 @@ def influence(layers, sees):
 
 # %% experiment="use_qformer_mask_measured"
 keep = torch.tensor([[True, True, True, False]])
-masks = {task: qformer_mask(task, 3, keep) for task in ("contrast", "match", "write")}
+masks = {task: qformer_mask(task, 3, keep) for task in "contrast match write".split()}
 measured = {task: influence(layers, sees) for task, sees in masks.items()}
 assert all(torch.equal(measured[task], masks[task][0]) for task in masks)
 panels = {f"{task}: the mask": sees[0].numpy() for task, sees in masks.items()}
@@ -515,8 +515,8 @@ Table(["", "against", "largest difference"], rows)
 #
 # Three things that one reads are not so.
 #
-# * "The hardest negatives are selected." They are **drawn**, by chance, the more alike the likelier. Exercise 4
-#   draws them, and shows what always taking the hardest would give instead.
+# * "The hardest negatives are selected." They are **drawn**, by chance, the more alike the likelier.
+#   Exercise 4 draws them, and shows what always taking the hardest would give instead.
 # * "BLIP-2 trains in three stages." Pre-training has two, and this is the first. Fine-tuning on a task may
 #   follow, as it may for any model.
 # * "The Q-Former learns from scratch." It starts as BERT-base. Only the cross-attentions and the queries
@@ -836,10 +836,10 @@ check("itm_loss", itm_loss)
 # %% [markdown]
 # ### Say what is in it
 #
-# The third task writes the text, word by word, behind the queries. Under the mask for writing a word sees all
-# queries and the words before it, and nothing of the picture directly: cross-attention belongs to the queries.
-# So whatever a caption needs, the queries must have read. That is what this task is for. The captions
-# themselves are thrown away, with the whole text side, when stage 2 begins.
+# The third task writes the text, word by word, behind the queries. Under the mask for writing a word sees
+# all queries and the words before it, and nothing of the picture directly: cross-attention belongs to the
+# queries. So whatever a caption needs, the queries must have read. That is what this task is for. The
+# captions themselves are thrown away, with the whole text side, when stage 2 begins.
 #
 # Every row begins with [CLS]. Here its place is taken by another sign, [DEC]: the same stack reads the same
 # words for three tasks, and this is how the text knows that it should write. Then, with $w$ words in all, the
@@ -967,7 +967,9 @@ w, rows = len(names), []
 for right in (1 / w, 0.5, 0.8, 0.9 + 0.1 / w, 0.99, 0.9999, 0.999999):
     logs = torch.full((*seen.shape, w), (1 - right) / (w - 1)).log()
     logs[0, torch.arange(seen.shape[1]), towards] = torch.tensor(right).log()
-    plain, smoothed = (itg_loss(lambda *_: logs, no_picture, ids, keep, write_id, e) for e in (0.0, 0.1))
+    plain, smoothed = (
+        itg_loss(lambda *_, said=logs: said, no_picture, ids, keep, write_id, e) for e in (0.0, 0.1)
+    )
     rows.append([f"{right:.6f}", plain.item(), smoothed.item()])
 least = min(row[2] for row in rows)
 assert least == rows[3][2]
@@ -1005,14 +1007,6 @@ print(f"at first {losses[0]:.3f}, after 100 steps {losses[-2]:.3f}, on new scene
 # And most of the way down has nothing to do with pictures. Without smoothing the table alone comes from 4.663
 # to 0.970 on new scenes: it knows that left, centre or right comes after "top". A falling loss is no proof of
 # sight. What counts is how much a picture takes off what is left.
-
-# %% [markdown]
-# (begin experiment stage1)
-#
-#
-#
-#
-# (end experiment stage1)
 
 # %% [markdown]
 # ## 4 · Stage 2: the language model reads along
@@ -1196,14 +1190,6 @@ assert all(p.grad is None for p in lm.parameters())
 # in front of the first layer blows them up about fifty times, and their gradient with them.
 
 # %% [markdown]
-# (begin experiment stages)
-#
-#
-#
-#
-# (end experiment stages)
-
-# %% [markdown]
 # ### Thirty-two questions, or one question thirty-two times?
 #
 # Queries are worth their number only if they read different things. A plain way to look: in each picture,
@@ -1322,40 +1308,25 @@ runs = {("zeros", "mean"): trained(zeros), ("ones", "mean"): trained(zeros + 1)}
 runs |= {("small, random", "mean"): trained(small), ("ONE query, zero", "mean"): trained(zeros[:1])}
 runs |= {("zeros, dropout 0.1", "mean"): trained(zeros, dropout=0.1)}
 runs |= {("zeros", "places"): trained(zeros, places=True), ("small, random", "places"): trained(small, True)}
-assert runs["zeros", "mean"][0] < 1e-4 and runs["ones", "mean"][0] < 1e-4
+assert max(runs["zeros", "mean"][0], runs["ones", "mean"][0]) < 1e-4
 rows = [[*run, f"{apart:.1e}", f"{least:.4f}", f"{loss:.4f}"] for run, (apart, least, loss) in runs.items()]
 Table(["start", "head gets", "largest distance", "least likeness", "loss, new pictures"], rows)
 
 # %% [markdown]
-# (begin experiment probe)
-#
-#
-#
-#
-# (end experiment probe)
-
-# %% [markdown]
-# (begin experiment against_mlp)
-#
-#
-#
-#
-# (end experiment against_mlp)
-
-# %% [markdown]
 # ## 5 · Asked: captions, answers, examples
 #
-# A trained BLIP-2 is used in two ways. Give it a picture and nothing else, and it writes a caption. Give it a
-# picture and `Question: ... Answer:`, and it goes on after the colon. That is the form the authors use with OPT
-# (with FlanT5 it ends in `Short answer:`). Nothing in the model knows of it: it was pre-trained on captions.
+# A trained BLIP-2 is used in two ways. Give it a picture and nothing else, and it writes a caption. Give it
+# a picture and `Question: ... Answer:`, and it goes on after the colon. That is the form the authors use
+# with OPT (with FlanT5 it ends in `Short answer:`). Nothing in the model knows of it: it was pre-trained on
+# captions.
 #
 # You will write both for the real classes in `transformers`. Here they run on a tiny checkpoint, which has
 # the same parts and talks nonsense; on a graphics card the same lines run on the real one.
 #
-# And examples in the prompt? Week 3 was about them. BLIP-2's authors tried, and report no gain from examples of
-# visual questions. They give a reason: each row of the pre-training data holds one picture and one text, so
-# nothing ever taught the model that one pair may bear on the next. That is a negative result, honestly
-# published. The section ends with ours.
+# And examples in the prompt? Week 3 was about them. BLIP-2's authors tried, and report no gain from
+# examples of visual questions. They give a reason: each row of the pre-training data holds one picture and
+# one text, so nothing ever taught the model that one pair may bear on the next. That is a negative result,
+# honestly published. The section ends with ours.
 
 # %% [markdown]
 # ### Asking a BLIP-2
@@ -1467,14 +1438,14 @@ else:
 # %% experiment="use_blip2_answers" tags=["nbval-ignore-output"]
 if blip2 is not None:
     model, processor, rows = blip2.model, blip2.processor, []
-    prompts = [f"Question: {question} Answer:" for question in asked]
+    place, prompts = (model.device, model.dtype), [f"Question: {question} Answer:" for question in asked]
     alone = [
         blip2_answers(model, processor, [picture], [question], max_new_tokens=5)[0]
         for picture, question in zip(shown, asked, strict=True)
     ]
     for side in ("left", "right"):
-        batch = {"images": shown, "text": prompts, "return_tensors": "pt", "padding": True}
-        inputs = processor(**batch, padding_side=side).to(model.device, model.dtype)
+        batch = dict(images=shown, text=prompts, return_tensors="pt", padding=True)
+        inputs = processor(**batch, padding_side=side).to(*place)
         ids = model.generate(**inputs, max_new_tokens=5, do_sample=False)
         given = inputs["input_ids"].shape[1]
         texts = processor.batch_decode(ids[:, given:], skip_special_tokens=True)
@@ -1491,14 +1462,6 @@ if blip2 is not None:
 # table of accuracies that is a little too low. Such a bug survives for months.
 #
 # With the real weights the prompts hold 26 ids more, as there are 32 queries and not 6; the rest is the same.
-
-# %% [markdown]
-# (begin experiment few_shot)
-#
-#
-#
-#
-# (end experiment few_shot)
 
 # %% [markdown]
 # ## 6 · At full size
@@ -1612,10 +1575,10 @@ Table(["claim", "counted", "so"], rows)
 #
 # ### To discuss
 #
-# *You have ten thousand pictures with captions, a frozen encoder, a frozen language model, and one day on one
-# graphics card. Would you pay for a first stage? A few months after BLIP-2, LLaVA put one matrix, and soon two,
-# in the place of the whole Q-Former. What had changed: the task, the data, what a token costs? And which of
-# the numbers in this notebook would you want to see at full size before you decide?*
+# *You have ten thousand pictures with captions, a frozen encoder, a frozen language model, and one day on
+# one graphics card. Would you pay for a first stage? A few months after BLIP-2, LLaVA put one matrix, and
+# soon two, in the place of the whole Q-Former. What had changed: the task, the data, what a token costs?
+# And which of the numbers in this notebook would you want to see at full size before you decide?*
 
 # %% [markdown] generated="common_mistakes"
 # ## Common mistakes
@@ -1626,9 +1589,9 @@ Table(["claim", "counted", "so"], rows)
 # %% [markdown]
 # ## Where next
 #
-# * **Queries that know the question.** InstructBLIP (arXiv:2305.06500) lets the instruction into the Q-Former,
-#   in stage 2 as well, so that the queries can fetch what is asked for. It keeps the text side for
-#   that, and your `"match"` mask: queries and instruction see each other.
+# * **Queries that know the question.** InstructBLIP (arXiv:2305.06500) lets the instruction into the
+#   Q-Former, in stage 2 as well, so that the queries can fetch what is asked for. It keeps the text side
+#   for that, and your `"match"` mask: queries and instruction see each other.
 # * **Where the three losses come from.** ALBEF (arXiv:2107.07651) has contrast, match and hard negatives;
 #   BLIP (arXiv:2201.12086) adds writing. Both train their image encoder along. What BLIP-2 adds is the
 #   small stack between two frozen models.
@@ -1646,8 +1609,8 @@ Table(["claim", "counted", "so"], rows)
 #   Language Models.* ICML. arXiv:2301.12597
 # * Dai et al. 2023. *InstructBLIP: Towards General-purpose Vision-Language Models with Instruction Tuning.*
 #   NeurIPS. arXiv:2305.06500
-# * Li et al. 2021. *Align before Fuse: Vision and Language Representation Learning with Momentum Distillation*
-#   (ALBEF). NeurIPS. arXiv:2107.07651
+# * Li et al. 2021. *Align before Fuse: Vision and Language Representation Learning with Momentum
+#   Distillation* (ALBEF). NeurIPS. arXiv:2107.07651
 # * Li et al. 2022. *BLIP: Bootstrapping Language-Image Pre-training for Unified Vision-Language Understanding
 #   and Generation.* ICML. arXiv:2201.12086
 # * Devlin et al. 2018. *BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding.*

@@ -13,7 +13,7 @@ def itc_loss(pictures, texts, temperature, smoothing=0.1):
     if len(pictures) != len(texts):
         raise ValueError(f"{len(pictures)} pictures and {len(texts)} texts are no pairs.")
     pictures, texts = F.normalize(pictures, dim=-1), F.normalize(texts, dim=-1)
-    logits = torch.einsum("bqe,ke->bqk", pictures, texts).amax(dim=1) / float(temperature)
+    logits = torch.einsum("bqe,ke->bqk", pictures, texts).amax(dim=1) / torch.as_tensor(temperature).detach()
     right = torch.arange(len(logits))
     rows = F.cross_entropy(logits, right, label_smoothing=smoothing)
     columns = F.cross_entropy(logits.T, right, label_smoothing=smoothing)
