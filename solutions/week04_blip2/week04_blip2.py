@@ -165,6 +165,8 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # * Only in a layer with `looks=True` is there a cross-attention. Text never reads the picture.
 # * Queries in a layer that looks, and no picture (`visual=None`): raise a `ValueError` that says how many
 #   queries there are. Text alone, with `n_queries=0`, needs no picture.
+# * Where there is no text, leave its feed-forward alone: stage 2 throws it away, and your layer has to run
+#   without it.
 #
 # The parts are built for you, under the names of the real checkpoint, and all of them add and norm:
 # `PostNormAttention`, called as `attention(asking, source, sees)` with `sees` of `bool[b i j]` or
@@ -231,7 +233,8 @@ class QFormerLayer(nn.Module):
             keep = None if visual_mask is None else rearrange(visual_mask, "b v -> b 1 v")
             queries = self.crossattention(queries, visual, keep)
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)
         ### END SOLUTION
 
