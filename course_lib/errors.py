@@ -2,6 +2,7 @@
 
 CourseError
 ├── ShapeError        a tensor or a size does not fit                       (ValueError)
+├── ChoiceError       a name is not one of those that there are             (ValueError)
 ├── DataError         a file in data/ is missing, damaged or not ours       (OSError)
 ├── WireError         bytes from the other side of a kernel are not a message (ValueError)
 ├── SubjectError      the learner's object raised while a check used it     (RuntimeError)
@@ -15,6 +16,10 @@ class CourseError(Exception):
 
 class ShapeError(CourseError, ValueError):
     """A tensor or a size does not fit; the message has the numbers."""
+
+
+class ChoiceError(CourseError, ValueError):
+    """A name is none of those that there are; the message has them."""
 
 
 class DataError(CourseError, OSError):

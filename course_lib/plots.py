@@ -10,7 +10,7 @@ Axes in this file:
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -144,6 +144,38 @@ def matrix(
         ["", *columns], [[name, *map(float, line)] for name, line in zip(rows, values.tolist(), strict=True)]
     )
     return exhibit(figure, alt, table)
+
+
+def yes_or_no(
+    panels: Mapping[str, Bool[np.ndarray, "r c"]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    title: str,
+    across: int = 3,
+) -> Exhibit:
+    """Tables of yes and no beside each other, `across` in a line: a dark cell with a 1 is a yes."""
+    tables = {name: np.asarray(values, dtype=bool) for name, values in panels.items()}
+    down = -(-len(tables) // across)
+    width, height = 1.0 + 0.3 * len(columns), 1.2 + 0.3 * len(rows)
+    figure = Figure(figsize=(width * min(across, len(tables)), height * down), layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    for k, (name, values) in enumerate(tables.items()):
+        axes = figure.add_subplot(down, min(across, len(tables)), k + 1)
+        axes.imshow(values, cmap="Blues", vmin=0, vmax=1.2)
+        for r, c in zip(*np.nonzero(values), strict=True):
+            axes.text(c, r, "1", ha="center", va="center", fontsize=7, color="white")
+        axes.set_xticks(range(len(columns)), columns, fontsize=7, rotation=60, ha="right")
+        axes.set_yticks(range(len(rows)), rows if k % across == 0 else [], fontsize=7)
+        axes.set_title(name, fontsize=9)
+    said = "; ".join(f"{name}: {int(values.sum())} of {values.size}" for name, values in tables.items())
+    lines = [
+        [name, row, *map(int, line)]
+        for name, values in tables.items()
+        for row, line in zip(rows, values, strict=True)
+    ]
+    alt = f"Tables of yes and no: {title}. Yes in {said}. Every entry is in the table."
+    return exhibit(figure, alt, Table(["", "", *columns], lines))
 
 
 def looks(

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from course_lib.errors import CourseError, ShapeError
+from course_lib.tiny_captioner import TinyCaptioner, TinyProcessor
 
 
 class LinearRead(nn.Module):
@@ -202,6 +203,88 @@ class TinyDecoder(nn.Module):
         return (logits, hidden) if both else logits
 
 
+class TinyMatcher(nn.Module):
+    """Stands in for a model that looks at a picture and a text as one, and judges them in two logits.
+
+    The order of the words counts, and what one side adds depends on the other. What stands where `keep` is
+    False counts for nothing.
+
+    Args:
+        n_words: rows of the embedding.
+        d_visual: width of a visual token.
+        d_model: width in which the two sides meet.
+
+    Shapes:
+        visual   float[b v d_visual]
+        ids      int[b t]
+        keep     bool[b t]    True = keep
+        returns  float[b 2]
+    """
+
+    def __init__(self, n_words: int, d_visual: int, d_model: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(n_words, d_model)
+        self.look = nn.Linear(d_visual, d_model)
+        self.mix = nn.Linear(d_model, d_model)
+        self.judge = nn.Linear(d_model, 2)
+
+    def forward(
+        self,
+        visual: Float[Tensor, "b v d_visual"],
+        ids: Int[Tensor, "b t"],
+        keep: Bool[Tensor, "b t"],
+    ) -> Float[Tensor, "b 2"]:
+        words = self.words(ids)
+        mixed = torch.tanh(self.mix(words + _so_far(words, keep)))
+        text = _so_far(mixed, keep)[:, -1]
+        picture = torch.tanh(self.look(visual)).mean(dim=1)
+        out: Tensor = self.judge(text * picture)
+        return out
+
+
+class TinyWriter(nn.Module):
+    """Stands in for a model that reads a picture and writes: logits over the words behind each token.
+
+    A token sees the whole picture, itself, and the kept tokens before it, whose order counts.
+
+    Args:
+        n_words: rows of the embedding, and columns of the output.
+        d_visual: width of a visual token.
+        d_model: width in which picture and text meet.
+
+    Shapes:
+        visual   float[b v d_visual]
+        ids      int[b t]
+        keep     bool[b t]    True = keep
+        returns  float[b t n_words]
+    """
+
+    def __init__(self, n_words: int, d_visual: int, d_model: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(n_words, d_model)
+        self.look = nn.Linear(d_visual, d_model)
+        self.mix = nn.Linear(d_model, d_model)
+        self.write = nn.Linear(d_model, n_words)
+
+    def forward(
+        self,
+        visual: Float[Tensor, "b v d_visual"],
+        ids: Int[Tensor, "b t"],
+        keep: Bool[Tensor, "b t"],
+    ) -> Float[Tensor, "b t w"]:
+        words = self.words(ids)
+        picture = torch.tanh(self.look(visual)).mean(dim=1, keepdim=True)
+        mixed = torch.tanh(self.mix(words + _so_far(words, keep)) + picture)
+        out: Tensor = self.write(mixed)
+        return out
+
+
+def _so_far(tokens: Float[Tensor, "b t d"], keep: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+    """A mean of the kept tokens up to each, in which later ones weigh more."""
+    weights = (keep * torch.arange(1, keep.shape[1] + 1, device=keep.device)).to(tokens.dtype)[:, :, None]
+    return (weights * tokens).cumsum(dim=1) / weights.cumsum(dim=1).clamp(min=1.0)
+
+
 class AddingBlock(nn.Module):
     """Stands in for a block that adds what it read in the pictures: `strength` is 0 as built.
 
@@ -346,15 +429,92 @@ class CachedReader(nn.Module):
         self.kept = torch.cat([earlier, kept.detach()])
 
 
+class TinyQFormerLayer(nn.Module):
+    """A layer of `TinyQFormer`, with the names of a real one's feed-forwards, each a single linear map."""
+
+    def __init__(self, d_model: int, d_visual: int, text: bool) -> None:
+        super().__init__()
+        self.mix = nn.Linear(d_model, d_model)
+        self.from_visual = nn.Linear(d_visual, d_model)
+        if text:
+            self.intermediate = nn.Linear(d_model, 2 * d_model)
+            self.output = nn.Linear(2 * d_model, d_model)
+        self.intermediate_query = nn.Linear(d_model, 2 * d_model)
+        self.output_query = nn.Linear(2 * d_model, d_model)
+
+    def forward(
+        self, tokens: Tensor, n_queries: int, sees: Tensor | None, visual: Tensor, keep: Tensor
+    ) -> Tensor:
+        weight = tokens.new_ones(tokens.shape[1], tokens.shape[1]) if sees is None else sees.to(tokens.dtype)
+        tokens = tokens + torch.tanh(self.mix(weight @ tokens / weight.sum(dim=-1, keepdim=True)))
+        queries, text = tokens[:, :n_queries], tokens[:, n_queries:]
+        keys = self.from_visual(visual)
+        share = (queries @ keys.transpose(1, 2)).masked_fill(~keep[:, None], -1e9).softmax(dim=-1)
+        queries = queries + share @ keys
+        queries = queries + self.output_query(torch.tanh(self.intermediate_query(queries)))
+        if text.shape[1]:
+            text = text + self.output(torch.tanh(self.intermediate(text)))
+        return torch.cat([queries, text], dim=1)
+
+
+class TinyQFormer(nn.Module):
+    """Stands in for a Q-Former: queries first, then text; its layers are in `encoder.layer`.
+
+    Args:
+        d_model: width of queries and text.
+        d_visual: width of a visual token.
+        n_layers: how many layers.
+        text: 0: there are no feed-forwards for text.
+
+    Shapes:
+        tokens       float[b s d]
+        sees         bool[b s s]   True where token i may see token j; None lets everything see all
+        visual       float[b v d_visual]
+        visual_mask  bool[b v]     True = keep; None means all are kept
+        returns      float[b s d]
+    """
+
+    def __init__(self, d_model: int, d_visual: int, n_layers: int, text: int = 1) -> None:
+        super().__init__()
+        self.text = bool(text)
+        self.layernorm = nn.LayerNorm(d_model)
+        self.dropout = nn.Dropout(0.5)
+        self.encoder = nn.Module()
+        self.encoder.layer = nn.ModuleList(
+            TinyQFormerLayer(d_model, d_visual, self.text) for _ in range(n_layers)
+        )
+
+    def forward(
+        self,
+        tokens: Tensor,
+        n_queries: int,
+        sees: Tensor | None = None,
+        visual: Tensor | None = None,
+        visual_mask: Tensor | None = None,
+    ) -> Tensor:
+        if visual is None:
+            raise CourseError(f"{n_queries} queries and no picture to read; give visual.")
+        keep = torch.ones(visual.shape[:2], dtype=torch.bool) if visual_mask is None else visual_mask
+        tokens = self.dropout(self.layernorm(tokens))
+        for layer in self.encoder.get_submodule("layer").children():
+            tokens = layer(tokens, n_queries, sees, visual, keep)
+        return tokens
+
+
 STAND_INS: dict[str, Callable[..., nn.Module]] = {
     "adding_blocks": AddingBlocks,
     "cached_reader": CachedReader,
     "feed_forward": PlainFeedForward,
     "linear_read": LinearRead,
     "masked_read": MaskedRead,
+    "tiny_captioner": TinyCaptioner,
     "tiny_decoder": TinyDecoder,
     "tiny_flamingo": TinyFlamingo,
+    "tiny_matcher": TinyMatcher,
     "tiny_pipeline": TinyPipeline,
+    "tiny_processor": TinyProcessor,
+    "tiny_qformer": TinyQFormer,
+    "tiny_writer": TinyWriter,
 }
 
 

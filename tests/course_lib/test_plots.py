@@ -47,6 +47,13 @@ def test_a_flat_matrix_is_drawn_all_the_same(values):
     assert plots.matrix(values, ["a", "b"], ["x", "y"], title="flat").png.startswith(b"\x89PNG")
 
 
+def test_tables_of_yes_and_no_count_and_list_every_entry():
+    panels = {"left": np.array([[True, False, True]]), "right": np.zeros((1, 3), dtype=bool)}
+    shown = plots.yes_or_no(panels, ["a"], ["x", "y", "z"], title="who sees whom", across=2)
+    assert "left: 2 of 3; right: 0 of 3" in shown.alt
+    assert shown.table.cells() == [["left", "a", "1", "0", "1"], ["right", "a", "0", "0", "0"]]
+
+
 def test_maps_count_rows_and_columns_from_one():
     maps = np.zeros((3, 3, 3))
     maps[0, 2, 1] = maps[1, 0, 0] = maps[2, 1, 2] = 0.8

@@ -1,0 +1,19 @@
+"""Misconception: The answer belongs on a line of its own.
+
+Tell: You break the line before "Answer:". It is one line, as in the paper. A prompt is not code for
+people: another prompt, another answer.
+Caught by: a_question_is_asked_as_in_the_paper, company_changes_no_answer,
+greedy_whatever_the_checkpoint_says, max_new_tokens_counts_new_ones
+"""
+
+
+def blip2_answers(model, processor, pictures, questions=None, max_new_tokens=20):
+    if questions is not None and len(questions) != len(pictures):
+        raise ValueError(f"{len(questions)} questions for {len(pictures)} pictures.")
+    prompts = [""] * len(pictures) if questions is None else [f"Question: {q}\nAnswer:" for q in questions]
+    inputs = processor(
+        images=pictures, text=prompts, return_tensors="pt", padding=True, padding_side="left"
+    ).to(model.device, model.dtype)
+    ids = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+    new = ids[:, inputs["input_ids"].shape[1] :]
+    return [text.strip() for text in processor.batch_decode(new, skip_special_tokens=True)]

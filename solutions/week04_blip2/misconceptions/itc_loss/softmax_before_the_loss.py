@@ -1,0 +1,21 @@
+"""Misconception: cross_entropy takes probabilities.
+
+Tell: Your loss takes a softmax of what already went through one: F.cross_entropy wants logits. The loss then
+never comes near 0.
+Caught by: one_query_is_enough_for_a_pair, the_nearest_query_decides, the_temperature_divides,
+both_sides_seek, smoothing_is_a_share, everything_together_learns
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def itc_loss(pictures, texts, temperature, smoothing=0.1):
+    if len(pictures) != len(texts):
+        raise ValueError(f"{len(pictures)} pictures and {len(texts)} texts are no pairs.")
+    pictures, texts = F.normalize(pictures, dim=-1), F.normalize(texts, dim=-1)
+    logits = torch.einsum("bqe,ke->bqk", pictures, texts).amax(dim=1) / temperature
+    right = torch.arange(len(logits))
+    rows = F.cross_entropy(logits.softmax(dim=1), right, label_smoothing=smoothing)
+    columns = F.cross_entropy(logits.T.softmax(dim=1), right, label_smoothing=smoothing)
+    return (rows + columns) / 2

@@ -1,0 +1,20 @@
+"""Misconception: The similarities are multiplied by the temperature.
+
+Tell: Your cosines are multiplied by the temperature. CLIP multiplies by a learned scale of about 100; a
+temperature of 0.07 divides.
+Caught by: one_query_is_enough_for_a_pair, the_temperature_divides, everything_together_learns
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def itc_loss(pictures, texts, temperature, smoothing=0.1):
+    if len(pictures) != len(texts):
+        raise ValueError(f"{len(pictures)} pictures and {len(texts)} texts are no pairs.")
+    pictures, texts = F.normalize(pictures, dim=-1), F.normalize(texts, dim=-1)
+    logits = torch.einsum("bqe,ke->bqk", pictures, texts).amax(dim=1) * temperature
+    right = torch.arange(len(logits))
+    rows = F.cross_entropy(logits, right, label_smoothing=smoothing)
+    columns = F.cross_entropy(logits.T, right, label_smoothing=smoothing)
+    return (rows + columns) / 2

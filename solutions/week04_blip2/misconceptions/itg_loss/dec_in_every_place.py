@@ -1,0 +1,17 @@
+"""Misconception: All tokens are replaced by [DEC].
+
+Tell: Your writer sees write_id in every place and no word at all: it must guess a text from the picture
+alone.
+Caught by: each_word_is_learned_from_what_stands_before_it, write_id_stands_in_the_first_place_alone,
+padding_is_not_learned, smoothing_is_spread_over_all_words, the_picture_learns
+"""
+
+import torch.nn.functional as F
+from einops import rearrange
+
+
+def itg_loss(writing_logits, visual, ids, keep, write_id, smoothing=0.1):
+    asked = ids * 0 + write_id
+    logits = writing_logits(visual, asked, keep)
+    says, target = logits[:, :-1], ids[:, 1:].masked_fill(~keep[:, 1:], -100)
+    return F.cross_entropy(rearrange(says, "b t w -> (b t) w"), target.flatten(), label_smoothing=smoothing)

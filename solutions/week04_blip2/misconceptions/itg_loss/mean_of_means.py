@@ -1,0 +1,22 @@
+"""Misconception: A mean over each text, then over the batch.
+
+Tell: Your loss is a mean over texts of means over words, so a word of a short text weighs more. All words
+weigh the same.
+Caught by: a_long_text_counts_word_by_word, each_word_is_learned_from_what_stands_before_it,
+write_id_stands_in_the_first_place_alone, padding_is_not_learned, smoothing_is_spread_over_all_words,
+the_picture_learns
+"""
+
+import torch.nn.functional as F
+from einops import rearrange
+
+
+def itg_loss(writing_logits, visual, ids, keep, write_id, smoothing=0.1):
+    asked = ids.clone()
+    asked[:, 0] = write_id
+    logits = writing_logits(visual, asked, keep)
+    says, target = logits[:, :-1], ids[:, 1:].masked_fill(~keep[:, 1:], -100)
+    each = F.cross_entropy(
+        rearrange(says, "b t w -> b w t"), target, label_smoothing=smoothing, reduction="none"
+    )
+    return (each.sum(dim=1) / keep[:, 1:].sum(dim=1).clamp(min=1)).mean()

@@ -1,0 +1,21 @@
+"""Misconception: wrong_text picks the picture, and wrong_picture the text.
+
+Tell: Your wrong texts come from wrong_picture and your wrong pictures from wrong_text. wrong_text holds
+numbers of texts.
+Caught by: right_pairs_wrong_texts_and_wrong_pictures_are_judged, both_kinds_of_wrong_numbers_are_used,
+padding_of_a_wrong_text_changes_nothing, the_same_pairs_twice_cost_the_same, pictures_learn_from_every_pair
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def itm_loss(match_logits, visual, ids, keep, wrong_text, wrong_picture):
+    b = len(visual)
+    logits = match_logits(
+        torch.cat([visual, visual, visual[wrong_text]]),
+        torch.cat([ids, ids[wrong_picture], ids]),
+        torch.cat([keep, keep[wrong_picture], keep]),
+    )
+    right = torch.cat([torch.ones(b), torch.zeros(2 * b)]).long()
+    return F.cross_entropy(logits, right)

@@ -1,0 +1,21 @@
+"""Misconception: The third kind of pair is wrong on both sides.
+
+Tell: Your third kind of pair sets a wrong picture beside a wrong text. The text of that pair is the own
+one: only one side is wrong at a time.
+Caught by: right_pairs_wrong_texts_and_wrong_pictures_are_judged, both_kinds_of_wrong_numbers_are_used,
+padding_of_a_wrong_text_changes_nothing, the_same_pairs_twice_cost_the_same, pictures_learn_from_every_pair
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def itm_loss(match_logits, visual, ids, keep, wrong_text, wrong_picture):
+    b = len(visual)
+    logits = match_logits(
+        torch.cat([visual, visual, visual[wrong_picture]]),
+        torch.cat([ids, ids[wrong_text], ids[wrong_text]]),
+        torch.cat([keep, keep[wrong_text], keep[wrong_text]]),
+    )
+    right = torch.cat([torch.ones(b), torch.zeros(2 * b)]).long()
+    return F.cross_entropy(logits, right)

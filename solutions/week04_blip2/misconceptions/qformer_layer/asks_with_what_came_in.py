@@ -1,0 +1,28 @@
+"""Misconception: Queries ask the picture with what came into the layer.
+
+Tell: Your cross-attention gets the queries from before the self-attention, and what they heard there is
+lost. Look with what the self-attention returned.
+Caught by: values_are_those_of_the_definition, either_side_may_be_missing, only_queries_look,
+each_side_has_its_own_feed_forward, hidden_visual_tokens_reach_no_query, every_token_comes_out_normed,
+everything_learns, queries_without_a_picture_are_an_error
+"""
+
+import torch
+from einops import rearrange
+
+from course_lib.blip2_qformer import QFormerLayer as Reference
+
+
+class QFormerLayer(Reference):
+    def forward(self, tokens, n_queries, sees=None, visual=None, visual_mask=None):
+        came = tokens[:, :n_queries]
+        tokens = self.attention(tokens, tokens, sees)
+        queries, text = tokens[:, :n_queries], tokens[:, n_queries:]
+        if self.looks and n_queries and visual is None:
+            raise ValueError(f"{n_queries} queries and no picture; give visual.")
+        keep = None if visual_mask is None else rearrange(visual_mask, "b v -> b 1 v")
+        if self.looks and n_queries:
+            queries = self.crossattention(came, visual, keep)
+        queries = self.output_query(self.intermediate_query(queries), queries)
+        text = self.output(self.intermediate(text), text)
+        return torch.cat([queries, text], dim=1)

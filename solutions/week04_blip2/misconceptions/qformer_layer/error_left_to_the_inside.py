@@ -1,0 +1,23 @@
+"""Misconception: If a picture is missing, something inside will say so.
+
+Tell: Without a picture your layer breaks inside the cross-attention, with a message about a type. Raise a
+ValueError first, and say how many queries there are.
+Caught by: queries_without_a_picture_are_an_error
+"""
+
+import torch
+from einops import rearrange
+
+from course_lib.blip2_qformer import QFormerLayer as Reference
+
+
+class QFormerLayer(Reference):
+    def forward(self, tokens, n_queries, sees=None, visual=None, visual_mask=None):
+        tokens = self.attention(tokens, tokens, sees)
+        queries, text = tokens[:, :n_queries], tokens[:, n_queries:]
+        keep = None if visual_mask is None else rearrange(visual_mask, "b v -> b 1 v")
+        if self.looks and n_queries:
+            queries = self.crossattention(queries, visual, keep)
+        queries = self.output_query(self.intermediate_query(queries), queries)
+        text = self.output(self.intermediate(text), text)
+        return torch.cat([queries, text], dim=1)

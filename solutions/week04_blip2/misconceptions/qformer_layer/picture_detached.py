@@ -1,0 +1,25 @@
+"""Misconception: The encoder is frozen, so the picture is detached.
+
+Tell: No gradient arrives at the picture. The encoder is frozen, but the norm between it and the Q-Former
+learns in BLIP-2; who freezes is the caller, by requires_grad.
+Caught by: everything_learns
+"""
+
+import torch
+from einops import rearrange
+
+from course_lib.blip2_qformer import QFormerLayer as Reference
+
+
+class QFormerLayer(Reference):
+    def forward(self, tokens, n_queries, sees=None, visual=None, visual_mask=None):
+        tokens = self.attention(tokens, tokens, sees)
+        queries, text = tokens[:, :n_queries], tokens[:, n_queries:]
+        if self.looks and n_queries and visual is None:
+            raise ValueError(f"{n_queries} queries and no picture; give visual.")
+        keep = None if visual_mask is None else rearrange(visual_mask, "b v -> b 1 v")
+        if self.looks and n_queries:
+            queries = self.crossattention(queries, visual.detach(), keep)
+        queries = self.output_query(self.intermediate_query(queries), queries)
+        text = self.output(self.intermediate(text), text)
+        return torch.cat([queries, text], dim=1)

@@ -1,0 +1,27 @@
+"""Misconception: One feed-forward is enough for both sides: BERT's own.
+
+Tell: Your queries go through intermediate and output, which are the text's. Then intermediate_query and
+output_query never learn, and queries and text must think alike.
+Caught by: values_are_those_of_the_definition, either_side_may_be_missing, only_queries_look,
+each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved, hidden_visual_tokens_reach_no_query,
+every_token_comes_out_normed, everything_learns, queries_without_a_picture_are_an_error
+"""
+
+import torch
+from einops import rearrange
+
+from course_lib.blip2_qformer import QFormerLayer as Reference
+
+
+class QFormerLayer(Reference):
+    def forward(self, tokens, n_queries, sees=None, visual=None, visual_mask=None):
+        tokens = self.attention(tokens, tokens, sees)
+        queries, text = tokens[:, :n_queries], tokens[:, n_queries:]
+        if self.looks and n_queries and visual is None:
+            raise ValueError(f"{n_queries} queries and no picture; give visual.")
+        keep = None if visual_mask is None else rearrange(visual_mask, "b v -> b 1 v")
+        if self.looks and n_queries:
+            queries = self.crossattention(queries, visual, keep)
+        queries = self.output(self.intermediate(queries), queries)
+        text = self.output(self.intermediate(text), text)
+        return torch.cat([queries, text], dim=1)

@@ -1,0 +1,25 @@
+"""Misconception: A mask is for the picture.
+
+Tell: You do not hand sees to the self-attention, so that all hear all. The three tasks of the first stage
+differ in nothing but this mask.
+Caught by: values_are_those_of_the_definition, who_may_see_is_who_is_moved, everything_learns
+"""
+
+import torch
+from einops import rearrange
+
+from course_lib.blip2_qformer import QFormerLayer as Reference
+
+
+class QFormerLayer(Reference):
+    def forward(self, tokens, n_queries, sees=None, visual=None, visual_mask=None):
+        tokens = self.attention(tokens, tokens)
+        queries, text = tokens[:, :n_queries], tokens[:, n_queries:]
+        if self.looks and n_queries and visual is None:
+            raise ValueError(f"{n_queries} queries and no picture; give visual.")
+        keep = None if visual_mask is None else rearrange(visual_mask, "b v -> b 1 v")
+        if self.looks and n_queries:
+            queries = self.crossattention(queries, visual, keep)
+        queries = self.output_query(self.intermediate_query(queries), queries)
+        text = self.output(self.intermediate(text), text)
+        return torch.cat([queries, text], dim=1)

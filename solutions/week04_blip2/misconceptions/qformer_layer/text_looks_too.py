@@ -1,0 +1,30 @@
+"""Misconception: Everything in the stack looks at the picture.
+
+Tell: Your text reads the picture itself. In BLIP-2 only the queries look: what text can know of a
+picture has to pass through them, and that is what makes them learn to say it.
+Caught by: another_picture_moves_the_queries, values_are_those_of_the_definition,
+either_side_may_be_missing, only_queries_look, each_side_has_its_own_feed_forward,
+hidden_visual_tokens_reach_no_query, every_token_comes_out_normed, everything_learns,
+queries_without_a_picture_are_an_error
+"""
+
+import torch
+from einops import rearrange
+
+from course_lib.blip2_qformer import QFormerLayer as Reference
+
+
+class QFormerLayer(Reference):
+    def forward(self, tokens, n_queries, sees=None, visual=None, visual_mask=None):
+        tokens = self.attention(tokens, tokens, sees)
+        queries, text = tokens[:, :n_queries], tokens[:, n_queries:]
+        if self.looks and n_queries and visual is None:
+            raise ValueError(f"{n_queries} queries and no picture; give visual.")
+        keep = None if visual_mask is None else rearrange(visual_mask, "b v -> b 1 v")
+        if self.looks and n_queries:
+            queries = self.crossattention(queries, visual, keep)
+        if self.looks and visual is not None and text.shape[1]:
+            text = self.crossattention(text, visual, keep)
+        queries = self.output_query(self.intermediate_query(queries), queries)
+        text = self.output(self.intermediate(text), text)
+        return torch.cat([queries, text], dim=1)

@@ -1,0 +1,27 @@
+"""Misconception: Text comes first, and the queries behind it.
+
+Tell: You cut the queries off the end. They stand in front: the first n_queries tokens are the queries.
+Caught by: another_picture_moves_the_queries, values_are_those_of_the_definition, only_queries_look,
+each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved, hidden_visual_tokens_reach_no_query,
+every_token_comes_out_normed, everything_learns, queries_without_a_picture_are_an_error
+"""
+
+import torch
+from einops import rearrange
+
+from course_lib.blip2_qformer import QFormerLayer as Reference
+
+
+class QFormerLayer(Reference):
+    def forward(self, tokens, n_queries, sees=None, visual=None, visual_mask=None):
+        tokens = self.attention(tokens, tokens, sees)
+        n_text = tokens.shape[1] - n_queries
+        text, queries = tokens[:, :n_text], tokens[:, n_text:]
+        if self.looks and n_queries and visual is None:
+            raise ValueError(f"{n_queries} queries and no picture; give visual.")
+        keep = None if visual_mask is None else rearrange(visual_mask, "b v -> b 1 v")
+        if self.looks and n_queries:
+            queries = self.crossattention(queries, visual, keep)
+        queries = self.output_query(self.intermediate_query(queries), queries)
+        text = self.output(self.intermediate(text), text)
+        return torch.cat([text, queries], dim=1)

@@ -1,0 +1,25 @@
+"""Misconception: What is neither contrast nor match must be write.
+
+Tell: A task that is not there is taken for write. A slip of the keyboard would train the wrong thing, in
+silence.
+
+Caught by: a_task_that_is_not_there_is_refused
+"""
+
+import torch
+
+
+def qformer_mask(task, n_queries, text_keep):
+    b, t = text_keep.shape
+    s = n_queries + t
+    is_text = torch.arange(s) >= n_queries
+    looks, looked_at = is_text[:, None], is_text[None, :]
+    if task == "contrast":
+        sees = looks == looked_at
+    elif task == "match":
+        sees = torch.ones(s, s, dtype=torch.bool)
+    else:
+        earlier = torch.ones(s, s, dtype=torch.bool).tril()
+        sees = ~looked_at | (looks & looked_at & earlier)
+    real = torch.cat([text_keep.new_ones(b, n_queries), text_keep], dim=1)
+    return (sees & real[:, None, :]) | torch.eye(s, dtype=torch.bool)

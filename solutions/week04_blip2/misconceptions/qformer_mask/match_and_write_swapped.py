@@ -1,0 +1,31 @@
+"""Misconception: Match is for words one after another, write for the whole.
+
+Tell: Your tables for match and write are swapped. Who writes may not see what is to come; who judges a
+pair may see all of it.
+
+Caught by: the_three_tasks_differ_in_who_sees_across, each_task_has_its_own_table,
+in_match_everybody_hears_everybody, in_write_the_text_hears_the_queries_and_not_the_other_way,
+in_write_no_word_hears_a_later_one
+"""
+
+import torch
+
+TASKS = ("contrast", "match", "write")
+
+
+def qformer_mask(task, n_queries, text_keep):
+    if task not in TASKS:
+        raise ValueError(f"There is no task {task!r}; choose one of {', '.join(TASKS)}.")
+    b, t = text_keep.shape
+    s = n_queries + t
+    is_text = torch.arange(s) >= n_queries
+    looks, looked_at = is_text[:, None], is_text[None, :]
+    if task == "contrast":
+        sees = looks == looked_at
+    elif task == "write":
+        sees = torch.ones(s, s, dtype=torch.bool)
+    else:
+        earlier = torch.ones(s, s, dtype=torch.bool).tril()
+        sees = ~looked_at | (looks & looked_at & earlier)
+    real = torch.cat([text_keep.new_ones(b, n_queries), text_keep], dim=1)
+    return (sees & real[:, None, :]) | torch.eye(s, dtype=torch.bool)

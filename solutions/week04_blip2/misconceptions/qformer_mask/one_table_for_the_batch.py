@@ -1,0 +1,34 @@
+"""Misconception: The mask does not depend on the pair.
+
+Tell: You return one table of s by s where each pair needs its own: b s s. Texts of a batch differ in their
+padding.
+
+Caught by: the_table_has_a_row_and_a_column_for_each_token, the_three_tasks_differ_in_who_sees_across,
+padding_is_seen_by_itself_alone, each_task_has_its_own_table,
+in_contrast_the_halves_do_not_hear_each_other, in_match_everybody_hears_everybody,
+in_write_the_text_hears_the_queries_and_not_the_other_way, in_write_no_word_hears_a_later_one,
+padding_is_heard_by_nobody, no_row_is_empty, the_table_is_boolean_and_each_pair_has_its_own,
+a_task_that_is_not_there_is_refused
+"""
+
+import torch
+
+TASKS = ("contrast", "match", "write")
+
+
+def qformer_mask(task, n_queries, text_keep):
+    if task not in TASKS:
+        raise ValueError(f"There is no task {task!r}; choose one of {', '.join(TASKS)}.")
+    b, t = text_keep.shape
+    s = n_queries + t
+    is_text = torch.arange(s) >= n_queries
+    looks, looked_at = is_text[:, None], is_text[None, :]
+    if task == "contrast":
+        sees = looks == looked_at
+    elif task == "match":
+        sees = torch.ones(s, s, dtype=torch.bool)
+    else:
+        earlier = torch.ones(s, s, dtype=torch.bool).tril()
+        sees = ~looked_at | (looks & looked_at & earlier)
+    real = torch.cat([text_keep.new_ones(b, n_queries), text_keep], dim=1)
+    return (sees & real.all(dim=0)) | torch.eye(s, dtype=torch.bool)

@@ -1,0 +1,30 @@
+"""Misconception: In write, the queries may see everything, since only words are written.
+
+Tell: Under write your queries see the text. What they know of the next word they hand to the word before
+it: the triangle over the text is right, and is walked around.
+
+Caught by: the_three_tasks_differ_in_who_sees_across, each_task_has_its_own_table,
+in_write_the_text_hears_the_queries_and_not_the_other_way, in_write_no_word_hears_a_later_one
+"""
+
+import torch
+
+TASKS = ("contrast", "match", "write")
+
+
+def qformer_mask(task, n_queries, text_keep):
+    if task not in TASKS:
+        raise ValueError(f"There is no task {task!r}; choose one of {', '.join(TASKS)}.")
+    b, t = text_keep.shape
+    s = n_queries + t
+    is_text = torch.arange(s) >= n_queries
+    looks, looked_at = is_text[:, None], is_text[None, :]
+    if task == "contrast":
+        sees = looks == looked_at
+    elif task == "match":
+        sees = torch.ones(s, s, dtype=torch.bool)
+    else:
+        earlier = torch.ones(s, s, dtype=torch.bool).tril()
+        sees = ~looks | ~looked_at | earlier
+    real = torch.cat([text_keep.new_ones(b, n_queries), text_keep], dim=1)
+    return (sees & real[:, None, :]) | torch.eye(s, dtype=torch.bool)

@@ -1,0 +1,30 @@
+"""Misconception: In contrast, the text may read the queries that it is compared with.
+
+Tell: Under contrast your text sees the queries, and so the picture. Its vector is then not one of the text
+alone: it changes with whatever picture stands beside it.
+
+Caught by: the_three_tasks_differ_in_who_sees_across, each_task_has_its_own_table,
+in_contrast_the_halves_do_not_hear_each_other
+"""
+
+import torch
+
+TASKS = ("contrast", "match", "write")
+
+
+def qformer_mask(task, n_queries, text_keep):
+    if task not in TASKS:
+        raise ValueError(f"There is no task {task!r}; choose one of {', '.join(TASKS)}.")
+    b, t = text_keep.shape
+    s = n_queries + t
+    is_text = torch.arange(s) >= n_queries
+    looks, looked_at = is_text[:, None], is_text[None, :]
+    if task == "contrast":
+        sees = ~looked_at | (looks & looked_at)
+    elif task == "match":
+        sees = torch.ones(s, s, dtype=torch.bool)
+    else:
+        earlier = torch.ones(s, s, dtype=torch.bool).tril()
+        sees = ~looked_at | (looks & looked_at & earlier)
+    real = torch.cat([text_keep.new_ones(b, n_queries), text_keep], dim=1)
+    return (sees & real[:, None, :]) | torch.eye(s, dtype=torch.bool)

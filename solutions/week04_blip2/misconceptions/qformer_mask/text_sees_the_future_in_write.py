@@ -1,0 +1,28 @@
+"""Misconception: To write, it is enough that the queries do not see the text.
+
+Tell: Under write your words see the words behind them. The loss can fall to nearly nothing, and the model
+will still not be able to write.
+
+Caught by: each_task_has_its_own_table, in_write_no_word_hears_a_later_one
+"""
+
+import torch
+
+TASKS = ("contrast", "match", "write")
+
+
+def qformer_mask(task, n_queries, text_keep):
+    if task not in TASKS:
+        raise ValueError(f"There is no task {task!r}; choose one of {', '.join(TASKS)}.")
+    b, t = text_keep.shape
+    s = n_queries + t
+    is_text = torch.arange(s) >= n_queries
+    looks, looked_at = is_text[:, None], is_text[None, :]
+    if task == "contrast":
+        sees = looks == looked_at
+    elif task == "match":
+        sees = torch.ones(s, s, dtype=torch.bool)
+    else:
+        sees = ~looked_at | looks
+    real = torch.cat([text_keep.new_ones(b, n_queries), text_keep], dim=1)
+    return (sees & real[:, None, :]) | torch.eye(s, dtype=torch.bool)

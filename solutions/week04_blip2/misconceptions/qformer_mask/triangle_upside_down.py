@@ -1,0 +1,29 @@
+"""Misconception: The upper triangle is the past.
+
+Tell: Under write your words see themselves and what is to come. The row looks, the column is looked at:
+the past lies below the diagonal, and `tril` keeps it.
+
+Caught by: each_task_has_its_own_table, in_write_no_word_hears_a_later_one
+"""
+
+import torch
+
+TASKS = ("contrast", "match", "write")
+
+
+def qformer_mask(task, n_queries, text_keep):
+    if task not in TASKS:
+        raise ValueError(f"There is no task {task!r}; choose one of {', '.join(TASKS)}.")
+    b, t = text_keep.shape
+    s = n_queries + t
+    is_text = torch.arange(s) >= n_queries
+    looks, looked_at = is_text[:, None], is_text[None, :]
+    if task == "contrast":
+        sees = looks == looked_at
+    elif task == "match":
+        sees = torch.ones(s, s, dtype=torch.bool)
+    else:
+        earlier = torch.ones(s, s, dtype=torch.bool).triu()
+        sees = ~looked_at | (looks & looked_at & earlier)
+    real = torch.cat([text_keep.new_ones(b, n_queries), text_keep], dim=1)
+    return (sees & real[:, None, :]) | torch.eye(s, dtype=torch.bool)

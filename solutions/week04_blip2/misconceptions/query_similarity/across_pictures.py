@@ -1,0 +1,18 @@
+"""Misconception: Every query is compared with every query, whatever the picture.
+
+Tell: You compare a query in one picture with another query in another picture. Queries that read
+different things in each picture then look alike to nobody, even to themselves.
+Caught by: a_query_is_like_itself, right_angles_are_not_alike, values_are_those_of_the_definition,
+the_table_is_that_of_a_likeness, loudness_changes_nothing, likeness_keeps_its_sign_until_the_mean,
+only_the_order_of_queries_shows, it_looks_and_does_not_touch
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def query_similarity(read):
+    if not len(read):
+        raise ValueError("there are 0 pictures; give at least one.")
+    unit = F.normalize(read, dim=-1)
+    return torch.einsum("aid,bjd->ij", unit, unit) / len(read) ** 2

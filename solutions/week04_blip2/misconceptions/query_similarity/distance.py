@@ -1,0 +1,16 @@
+"""Misconception: The more alike, the smaller the number.
+
+Tell: Your diagonal is 0: this is a distance, one minus the cosine. A likeness is 1 for equals.
+Caught by: a_query_is_like_itself, right_angles_are_not_alike, values_are_those_of_the_definition,
+the_table_is_that_of_a_likeness, loudness_changes_nothing, likeness_keeps_its_sign_until_the_mean,
+only_the_order_of_queries_shows, it_looks_and_does_not_touch
+"""
+
+import torch.nn.functional as F
+
+
+def query_similarity(read):
+    if not len(read):
+        raise ValueError("there are 0 pictures; give at least one.")
+    unit = F.normalize(read, dim=-1)
+    return 1 - (unit @ unit.mT).mean(dim=0)

@@ -1,0 +1,16 @@
+"""Misconception: Likenesses are shares, as in attention.
+
+Tell: Your rows sum to 1: there is a softmax in it. Here likeness itself is asked for, and nobody competes.
+Caught by: a_query_is_like_itself, right_angles_are_not_alike, values_are_those_of_the_definition,
+the_table_is_that_of_a_likeness, loudness_changes_nothing, likeness_keeps_its_sign_until_the_mean,
+only_the_order_of_queries_shows, it_looks_and_does_not_touch
+"""
+
+import torch.nn.functional as F
+
+
+def query_similarity(read):
+    if not len(read):
+        raise ValueError("there are 0 pictures; give at least one.")
+    unit = F.normalize(read, dim=-1)
+    return (unit @ unit.mT).mean(dim=0).softmax(dim=-1)

@@ -1,0 +1,16 @@
+"""Misconception: The pictures are added up.
+
+Tell: Your diagonal is the number of pictures. A mean stays between -1 and 1, however many there are.
+Caught by: a_query_is_like_itself, right_angles_are_not_alike, values_are_those_of_the_definition,
+the_table_is_that_of_a_likeness, loudness_changes_nothing, likeness_keeps_its_sign_until_the_mean,
+only_the_order_of_queries_shows, it_looks_and_does_not_touch
+"""
+
+import torch.nn.functional as F
+
+
+def query_similarity(read):
+    if not len(read):
+        raise ValueError("there are 0 pictures; give at least one.")
+    unit = F.normalize(read, dim=-1)
+    return (unit @ unit.mT).sum(dim=0)
