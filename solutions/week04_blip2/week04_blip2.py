@@ -75,9 +75,9 @@ FAST = False  # True shortens every experiment, for a trial run; the numbers the
 # In shapes: a picture is `b v d_visual`, the queries make `b q d` of it, the matrix `b q d_text`. At full
 # size 257 tokens of width 1,408 become 32 of width 768, and for OPT-2.7B 32 of width 2,560.
 #
-# Four questions make up this week. How does one stack of layers do three tasks? How does one pick a wrong
-# text that is hard to tell from the right one? What does stage 1 buy, if one pays for it in time? And do 32
-# queries really ask 32 different questions?
+# Two questions make up this week. How does one stack of layers do three tasks? And how does one pick a wrong
+# text that is hard to tell from the right one? Two more need trainings, which this edition does not have
+# yet: what does stage 1 buy, if one pays for it in time, and do 32 queries really ask 32 different questions?
 
 # %% [markdown]
 # **How this notebook works.** You write nine parts. Below each part stands its check: run it, and it says in
@@ -1028,8 +1028,8 @@ print(f"at first {losses[0]:.3f}, after 100 steps {losses[-2]:.3f}, on new scene
 # takes over BLIP-2's finished Q-Former and freezes it.
 #
 # Why 32 tokens? A narrow door. What passes has to be worth its place, and a long conversation pays for 32
-# tokens a picture rather than for 257. What the narrow door costs is a question for the experiments: a count,
-# a place in the picture, a small digit.
+# tokens a picture rather than for 257. What the narrow door costs, a count, a place in the picture, a small
+# digit, is a matter for measurement.
 
 # %% [markdown]
 # ### Stage 2: what is kept, and what learns
@@ -1202,7 +1202,7 @@ assert all(p.grad is None for p in lm.parameters())
 #
 # Off the diagonal, 1 means that the two are copies. What a cosine below 1 means is less sure: two queries
 # may point apart and still say the same of every picture. So this number can show that queries have
-# collapsed. That they specialise it cannot show; the next experiment asks that, with a control.
+# collapsed. That they specialise it cannot show; for that one needs a control.
 #
 # There is one sure way to get copies: start all queries alike. Nothing in a layer of yours knows a query by
 # its place. Equal queries read alike, come out alike, and get the same gradient. BLIP-2's authors draw
@@ -1329,7 +1329,7 @@ Table(["start", "head gets", "largest distance", "least likeness", "loss, new pi
 # And examples in the prompt? Week 3 was about them. BLIP-2's authors tried, and report no gain from
 # examples of visual questions. They give a reason: each row of the pre-training data holds one picture and
 # one text, so nothing ever taught the model that one pair may bear on the next. That is a negative result,
-# honestly published. The section ends with ours.
+# honestly published.
 
 # %% [markdown]
 # ### Asking a BLIP-2
