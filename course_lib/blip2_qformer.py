@@ -102,8 +102,8 @@ class QFormer(nn.Module):
         returns      float[b s d]
 
     Raises:
-        ShapeError: n_heads does not divide d_model; queries without a picture; text without its own
-            feed-forwards.
+        ShapeError: n_heads does not divide d_model; cross_every below 1; more queries than tokens; queries
+            without a picture; text without its own feed-forwards.
     """
 
     def __init__(
@@ -123,6 +123,11 @@ class QFormer(nn.Module):
                 f"d_model={d_model} cannot be cut into n_heads={n_heads} equal heads; choose an n_heads that "
                 f"divides {d_model}."
             )
+        if cross_every < 1:
+            raise ShapeError(
+                f"cross_every={cross_every} names no layer that reads the picture; give at least 1 "
+                "(all of them)."
+            )
         self.text = text
         self.layernorm = nn.LayerNorm(d_model, eps=EPSILON)
         self.dropout = nn.Dropout(dropout)
@@ -141,6 +146,11 @@ class QFormer(nn.Module):
         visual: Float[Tensor, "b v d_visual"] | None = None,
         visual_mask: Bool[Tensor, "b v"] | None = None,
     ) -> Float[Tensor, "b s d"]:
+        if not 0 <= n_queries <= tokens.shape[1]:
+            raise ShapeError(
+                f"n_queries={n_queries} cannot be among {tokens.shape[1]} tokens; give a number from 0 to "
+                f"{tokens.shape[1]}."
+            )
         if not self.text and tokens.shape[1] > n_queries:
             raise ShapeError(
                 f"{tokens.shape[1] - n_queries} text tokens come in, and this Q-Former was built without "

@@ -42,6 +42,12 @@ class _Embeddings(nn.Module):
             nn.init.normal_(table.weight, std=QUERY_SPREAD)
 
     def forward(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+        places = self.position_embeddings.num_embeddings
+        if ids.shape[1] > places:
+            raise ShapeError(
+                f"{ids.shape[1]} text tokens and {places} positions; cut the text, "
+                f"or build with n_positions={ids.shape[1]}."
+            )
         out: Tensor = self.word_embeddings(ids) + self.position_embeddings.weight[: ids.shape[1]]
         return out
 
@@ -216,7 +222,15 @@ def itg_loss(
         visual, ids, keep: the pairs; the first token of a text is [CLS]. True in keep means real.
         write_id: [DEC], which takes the place of [CLS]: one stack, and this is how it knows what to do.
         smoothing: share of the target that is spread over all words.
+
+    Raises:
+        ShapeError: no real token behind the first: there is nothing to say.
     """
+    if not keep[:, 1:].any():
+        raise ShapeError(
+            f"{len(ids)} texts of {ids.shape[1]} tokens have 0 real ones behind the first, and nothing to "
+            "say; give at least one."
+        )
     asked = ids.clone()
     asked[:, 0] = write_id
     logits = writing_logits(visual, asked, keep)

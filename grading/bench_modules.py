@@ -14,6 +14,9 @@ thread, so that what else the machine does counts for little; on a GPU it is the
 The names of the attention are transformers': "eager" is its plain matrix products, "sdpa" is torch's fused
 kernel, which ours uses. Idefics' resampler has one way only, written out with einsum.
 
+The Q-Former has two rows: queries that read a picture, as in BLIP-2's second stage, and queries beside text
+under the mask of writing, as in the first. Both sides get their masks ready-made.
+
 On a machine that has little else, `python -m grading.bench_modules cuda` needs torch, transformers, einops
 and jaxtyping alone, and prints JSON.
 """
@@ -28,12 +31,15 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from course_lib.blip2_masks import qformer_mask
+from course_lib.blip2_qformer import QFormer
 from course_lib.gated_block import gated_block
 from course_lib.resampler import PerceiverResampler
 from grading.errors import UsageError
@@ -130,10 +136,48 @@ def gated_blocks(sizes: Sizes, attention: str, device: str) -> Pair:
     return Pair(lambda: ours(text, visual, mask), their_call, (ours, theirs), (text, visual))
 
 
+def qformers(sizes: Sizes, attention: str, device: str, text: bool = False) -> Pair:
+    """Two layers, of which the first reads the picture; with text, a third of it is padding in every row."""
+    from transformers import Blip2QFormerConfig, Blip2QFormerModel
+
+    config = Blip2QFormerConfig(  # type: ignore[call-arg]
+        hidden_size=sizes.d,
+        num_hidden_layers=2,
+        num_attention_heads=sizes.h,
+        intermediate_size=sizes.hidden,
+        encoder_hidden_size=sizes.d,
+        cross_attention_frequency=2,
+        use_qformer_text_input=text,
+        attn_implementation=attention,
+    )
+    length = sizes.t if text else 0
+    with torch.device(device):
+        theirs = Blip2QFormerModel(config).eval()  # type: ignore[no-untyped-call]
+        ours = QFormer(sizes.d, sizes.d, 2, sizes.h, sizes.hidden, text=text).eval()  # no dropout: one output
+        tokens = torch.randn(sizes.b, sizes.q + length, sizes.d, requires_grad=True)
+        visual = torch.randn(sizes.b, sizes.v, sizes.d, requires_grad=True)
+        real = (torch.arange(length) < 2 * length / 3).expand(sizes.b, -1)  # True = keep
+    sees = qformer_mask("write", sizes.q, real) if text else None
+    handed = None if sees is None else sees[:, None]  # a mask of four axes goes in as it is
+    if handed is not None and attention == "eager":
+        handed = torch.where(handed, 0.0, torch.finfo(torch.float32).min)
+    _same_weights(ours, theirs)
+
+    def their_call() -> Tensor:
+        out: Tensor = theirs(
+            query_embeds=tokens, query_length=sizes.q, attention_mask=handed, encoder_hidden_states=visual
+        ).last_hidden_state
+        return out
+
+    return Pair(lambda: ours(tokens, sizes.q, sees, visual), their_call, (ours, theirs), (tokens, visual))
+
+
 # What is compared, its pair, and the ways of attending that the other side knows. One line more is one more.
 PAIRS: dict[str, tuple[Callable[[Sizes, str, str], Pair], tuple[str, ...]]] = {
     "resampler": (resamplers, ("eager",)),
     "gated block": (gated_blocks, ("eager", "sdpa")),
+    "q-former": (qformers, ("eager", "sdpa")),
+    "q-former, text": (partial(qformers, text=True), ("eager", "sdpa")),
 }
 
 
