@@ -1,0 +1,219 @@
+"""Train a Q-Former as BLIP-2 does: first with captions, then as a prefix of a frozen language model.
+
+    parts = Parts(QFormerLayer, qformer_mask, itc_loss, sample_negatives, itm_loss, itg_loss)
+    first = train_stage1(parts, world=world)
+    first.scores                          what it can do on new scenes
+    second = train_bridge(QueryPrefix(first.model.query_tokens, first.model.qformer, world.d_text), ...)
+
+The layer, the mask and the losses are yours; what stands here is the housing around them. The eyes in front
+(`course_lib.seeing.Eyes`) do not train in stage 1, so that stage 2 begins with the eyes it left off with.
+
+Axes in this file:
+    b  pictures, pairs    v  visual tokens    q  queries    t  words of a caption    s  queries, then words
+    d  width of the Q-Former    e  width in which pictures and texts are compared    w  words in all
+
+Source: Li et al. 2023, BLIP-2, arXiv:2301.12597, section 3.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from course_lib.errors import CourseError
+from course_lib.microworld import COLOURS, GRID, SHAPES, SIZES, Scene, Thing, Vocabulary
+from course_lib.microworld.draws import Draws, key
+from course_lib.microworld.sentences import caption
+from course_lib.post_norm import EPSILON, AddNorm, Hidden
+from course_lib.seeing import Eyes
+from course_lib.training import Stepper
+from course_lib.world import Album, MicroWorld
+
+TASKS = ("contrast", "match", "write")
+PROPERTIES = ("colour", "shape", "size", "place")
+PAIRS = 48  # of one training step
+LEARNING_RATE = 5e-4  # norms come after the maps, so half of what a projector stands; Muon's is ten times it
+TEMPERATURE = 0.07  # fixed here; the published code learns it
+SPREAD = 0.02  # standard deviation of queries and embeddings at the start
+AT_ONCE = 64  # pictures and captions among which the right one is to be found
+LONGEST_CAPTION = 29  # <start>, four things of six words, three times "and", <end>
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What you wrote: a layer's class, the mask, and the four functions of stage 1."""
+
+    layer: Callable[..., nn.Module]
+    mask: Callable[[str, int, Tensor], Tensor]
+    itc_loss: Callable[..., Tensor]
+    sample_negatives: Callable[[Tensor], tuple[Tensor, Tensor]]
+    itm_loss: Callable[..., Tensor]
+    itg_loss: Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of a small Q-Former; a layer that looks at the picture comes every `cross_every`."""
+
+    n_queries: int = 12
+    d_model: int = 96
+    n_layers: int = 4
+    n_heads: int = 4
+    d_hidden: int = 192
+    cross_every: int = 2
+    d_shared: int = 64
+
+
+class Stack(nn.Module):
+    """A norm, then layers of yours: the form in which a Q-Former goes from one stage to the next.
+
+    Shapes:
+        tokens       float[b s d]   queries, then text
+        sees         bool[b s s]    True where token i may see token j; None lets everything see all
+        visual       float[b v d_visual]
+        visual_mask  bool[b v]      True = keep; None means all are kept
+        returns      float[b s d]
+    """
+
+    def __init__(self, layer: Callable[..., nn.Module], sizes: Sizes, d_visual: int) -> None:
+        super().__init__()
+        self.text = True
+        self.layernorm = nn.LayerNorm(sizes.d_model, eps=EPSILON)
+        self.encoder = nn.Module()
+        self.encoder.layer = nn.ModuleList(
+            layer(
+                sizes.d_model,
+                d_visual,
+                sizes.n_heads,
+                sizes.d_hidden,
+                looks=n % sizes.cross_every == 0,
+                dropout=0.0,
+            )
+            for n in range(sizes.n_layers)
+        )
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "b s d"],
+        n_queries: int,
+        sees: Bool[Tensor, "b s s"] | None = None,
+        visual: Float[Tensor, "b v d_visual"] | None = None,
+        visual_mask: Bool[Tensor, "b v"] | None = None,
+    ) -> Float[Tensor, "b s d"]:
+        hidden: Tensor = self.layernorm(tokens)
+        for layer in self.encoder.get_submodule("layer").children():
+            hidden = layer(hidden, n_queries, sees, visual, visual_mask)
+        return hidden
+
+
+class FirstStage(nn.Module):
+    """Eyes, queries, words, a Q-Former and three heads; nothing of it is a language model.
+
+    Args:
+        parts: of which the layer and the mask are used here.
+        world: the frozen encoder's sizes and the words.
+        sizes: of the Q-Former.
+        merge: neighbouring patches put side by side in each direction.
+    """
+
+    def __init__(self, parts: Parts, world: MicroWorld, sizes: Sizes, merge: int = 2) -> None:
+        super().__init__()
+        d, n_words = sizes.d_model, len(world.vocabulary) + 1
+        self.parts = parts
+        self.write_id = n_words - 1  # [DEC]: one more word
+        self.eyes = Eyes(world.grid, world.d_visual, merge).requires_grad_(False)
+        self.query_tokens = nn.Parameter(SPREAD * torch.randn(1, sizes.n_queries, d))
+        self.words = nn.Parameter(SPREAD * torch.randn(n_words, d))
+        self.places = nn.Parameter(SPREAD * torch.randn(LONGEST_CAPTION, d))
+        self.qformer = Stack(parts.layer, sizes, merge * merge * world.d_visual)
+        self.picture_map, self.text_map = nn.Linear(d, sizes.d_shared), nn.Linear(d, sizes.d_shared)
+        self.match_head = nn.Linear(d, 2)
+        self.write_hidden, self.write_norm = Hidden(d, d), nn.LayerNorm(d, eps=EPSILON)
+        self.write_bias = nn.Parameter(torch.zeros(n_words))
+
+    def trainable(self) -> list[nn.Parameter]:
+        """The parameters to hand to an optimiser."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def read(
+        self,
+        task: str,
+        visual: Float[Tensor, "b v d_visual"],
+        ids: Int[Tensor, "b t"],
+        keep: Bool[Tensor, "b t"],
+    ) -> tuple[Float[Tensor, "b q d"], Float[Tensor, "b t d"]]:
+        """What the queries and what the words have become, under the mask of one task."""
+        n_queries = self.query_tokens.shape[1]
+        queries = self.query_tokens.expand(len(visual), -1, -1)
+        text = self.words[ids] + self.places[: ids.shape[1]]
+        both = self.qformer(torch.cat([queries, text], dim=1), n_queries, self.parts.mask(task, n_queries, keep), visual)
+        return both[:, :n_queries], both[:, n_queries:]
+
+    def compared(
+        self, visual: Float[Tensor, "b v d_visual"], ids: Int[Tensor, "b t"], keep: Bool[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b q e"], Float[Tensor, "b e"]]:
+        """Each query of a picture and the first word of a text, where the two are compared."""
+        queries, text = self.read("contrast", visual, ids, keep)
+        return self.picture_map(queries), self.text_map(text[:, 0])
+
+    def match_logits(
+        self, visual: Float[Tensor, "b v d_visual"], ids: Int[Tensor, "b t"], keep: Bool[Tensor, "b t"]
+    ) -> Float[Tensor, "b 2"]:
+        """(does not match, matches)."""
+        logits: Tensor = self.match_head(self.read("match", visual, ids, keep)[0])
+        return logits.mean(dim=1)
+
+    def writing_logits(
+        self, visual: Float[Tensor, "b v d_visual"], ids: Int[Tensor, "b t"], keep: Bool[Tensor, "b t"]
+    ) -> Float[Tensor, "b t w"]:
+        """Logits of the word after each word; the first is [DEC]."""
+        text = self.read("write", visual, ids, keep)[1]
+        return F.linear(self.write_norm(self.write_hidden(text)), self.words, self.write_bias)
+
+    def alike(
+        self, pictures: Float[Tensor, "b q e"], texts: Float[Tensor, "k e"]
+    ) -> Float[Tensor, "b k"]:
+        """The highest cosine that a query of a picture has with a text."""
+        each = F.cosine_similarity(pictures[:, :, None], texts[None, None], dim=-1)
+        return each.amax(dim=1)
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Captions as rows of ids: `<start>` stands for [CLS], `<end>` ends a text, `<pad>` fills up."""
+
+    ids: Int[Tensor, "b t"]
+    keep: Bool[Tensor, "b t"]  # True where a word is real
+
+    @classmethod
+    def of(cls, texts: Sequence[str], vocabulary: Vocabulary) -> "Captions":
+        """One row a text, as wide as the longest."""
+        whole = [f"<start> {text} <end>" for text in texts]
+        ids = torch.tensor(vocabulary.rows(whole, max(len(text.split()) for text in whole)))
+        return cls(ids, ids != vocabulary.pad_id)
+
+
+def stage1_losses(
+    model: FirstStage,
+    visual: Float[Tensor, "b v d_visual"],
+    captions: Captions,
+    tasks: Sequence[str] = TASKS,
+) -> dict[str, Float[Tensor, ""]]:
+    """The loss of each task on the same pairs; the negatives to match are drawn by what contrast finds alike."""
+    parts, ids, keep = model.parts, captions.ids, captions.keep
+    losses = {}
+    pictures, texts = model.compared(visual, ids, keep)
+    if "contrast" in tasks:
+        losses["contrast"] = parts.itc_loss(pictures, texts, TEMPERATURE)
+    if "match" in tasks:
+        wrong = parts.sample_negatives(model.alike(pictures, texts).detach() / TEMPERATURE)
+        losses["match"] = parts.itm_loss(model.match_logits, visual, ids, keep, *wrong)
+    if "write" in tasks:
+        losses["write"] = parts.itg_loss(model.writing_logits, visual, ids, keep, model.write_id)
+    return losses
