@@ -11,10 +11,10 @@ fixed number of steps, never for a time, so that the same seed gives the same re
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -74,6 +74,15 @@ class Result:
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
+@runtime_checkable
+class Trains(Protocol):
+    """Anything with parameters to train: a `SeeingModel`, or a Q-Former before there is a language model."""
+
+    def trainable(self) -> list[nn.Parameter]: ...
+    def modules(self) -> Iterator[nn.Module]: ...
+    def zero_grad(self, set_to_none: bool = True) -> None: ...
+
+
 class Stepper:
     """One training step after another: gradients, a clip, both optimisers, both schedules.
 
@@ -86,7 +95,7 @@ class Stepper:
         steps: how many there will be; the schedule ends with the last.
     """
 
-    def __init__(self, model: SeeingModel, learning_rate: float, steps: int) -> None:
+    def __init__(self, model: Trains, learning_rate: float, steps: int) -> None:
         self.model = model
         self.optimisers = optimisers_for(model, learning_rate)
         self.schedules = [
@@ -221,7 +230,7 @@ def measured(
     )
 
 
-def optimisers_for(model: SeeingModel, learning_rate: float) -> list[torch.optim.Optimizer]:
+def optimisers_for(model: Trains, learning_rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of linear maps, AdamW for biases, norms, queries, positions and gates.
 
     Muon turns a matrix's step into one of the same length in every direction (Jordan et al. 2024,
