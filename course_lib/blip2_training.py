@@ -380,7 +380,7 @@ def write_captions(
         ids = torch.cat([ids, rearrange(best, "b -> b 1")], dim=1)
         ended |= best == vocabulary.end_id
     texts = [vocabulary.decode(row[1:]) for row in ids.tolist()]
-    return [text.split(" <end>")[0] for text in texts]
+    return [text.split("<end>")[0].strip() for text in texts]
 
 
 def _layouts(scenes: Sequence[Scene]) -> list[frozenset[Thing]]:
