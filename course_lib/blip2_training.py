@@ -41,7 +41,7 @@ PROPERTIES = ("colour", "shape", "size", "place")
 PAIRS = 48  # of one training step
 LEARNING_RATE = 5e-4  # norms come after the maps, so half of what a projector stands; Muon's is ten times it
 TEMPERATURE = 0.07  # fixed here; the published code learns it
-SPREAD = 0.02  # standard deviation of queries and embeddings at the start
+SPREAD = 0.1  # standard deviation of queries and words at the start
 AT_ONCE = 64  # pictures and captions among which the right one is to be found
 LONGEST_CAPTION = 29  # <start>, four things of six words, three times "and", <end>
 
