@@ -3,7 +3,8 @@
     parts = Parts(QFormerLayer, qformer_mask, itc_loss, sample_negatives, itm_loss, itg_loss)
     first = train_stage1(parts, world=world)
     first.scores                          what it can do on new scenes
-    second = train_bridge(QueryPrefix(first.model.query_tokens, first.model.qformer, world.d_text), ...)
+    bridge = QueryPrefix(first.model.query_tokens, first.model.qformer, world.d_text)
+    train_bridge(bridge, learning_rate=LEARNING_RATE, world=world)
 
 The layer, the mask and the losses are yours; what stands here is the housing around them. The eyes in front
 (`course_lib.seeing.Eyes`) do not train in stage 1, so that stage 2 begins with the eyes it left off with.
@@ -16,23 +17,35 @@ Source: Li et al. 2023, BLIP-2, arXiv:2301.12597, section 3.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
+from einops import einsum, rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from course_lib.errors import CourseError
-from course_lib.microworld import COLOURS, GRID, SHAPES, SIZES, Scene, Thing, Vocabulary
+from course_lib.errors import CourseError, ShapeError
+from course_lib.microworld import (
+    COLOURS,
+    GRID,
+    SHAPES,
+    SIZES,
+    Question,
+    Scene,
+    Thing,
+    Vocabulary,
+    draw_questions,
+)
 from course_lib.microworld.draws import Draws, key
+from course_lib.microworld.scenes import COLUMNS, ROWS
 from course_lib.microworld.sentences import caption
 from course_lib.post_norm import EPSILON, Hidden
-from course_lib.seeing import Eyes
+from course_lib.seeing import Eyes, SeeingModel
 from course_lib.training import Stepper
 from course_lib.world import MicroWorld
 
@@ -42,7 +55,6 @@ PAIRS = 48  # of one training step
 LEARNING_RATE = 5e-4  # norms come after the maps, so half of what a projector stands; Muon's is ten times it
 TEMPERATURE = 0.07  # fixed here; the published code learns it
 SPREAD = 0.1  # standard deviation of queries and words at the start
-AT_ONCE = 64  # pictures and captions among which the right one is to be found
 LONGEST_CAPTION = 29  # <start>, four things of six words, three times "and", <end>
 
 
@@ -109,8 +121,19 @@ class Stack(nn.Module):
     ) -> Float[Tensor, "b s d"]:
         hidden: Tensor = self.layernorm(tokens)
         for layer in self.encoder.get_submodule("layer").children():
+            if not self.text and not hasattr(layer, "intermediate"):
+                # Stage 2 has deleted the text side, and your layer may still call it with no text at all.
+                layer.add_module("intermediate", nn.Identity())
+                layer.add_module("output", _Nothing())
             hidden = layer(hidden, n_queries, sees, visual, visual_mask)
         return hidden
+
+
+class _Nothing(nn.Module):
+    """In the place of a text side that is gone: called as add and norm is, for no text, and returns it."""
+
+    def forward(self, new: Float[Tensor, "b 0 d"], old: Float[Tensor, "b 0 d"]) -> Float[Tensor, "b 0 d"]:
+        return old
 
 
 class FirstStage(nn.Module):
@@ -242,7 +265,7 @@ class Scores:
 
 @dataclass
 class FirstResult:
-    """What stage 1 gave. `seconds` is processor time of the training alone; `losses` has one row a step."""
+    """What stage 1 gave. `seconds` is training alone; `losses` has one row a step."""
 
     seed: int
     steps: int
@@ -289,7 +312,7 @@ def train_stage1(
         with torch.no_grad():
             visual = model.eyes(world.train.features)
         losses: list[dict[str, float]] = []
-        began = time.process_time()
+        began = time.perf_counter()
         with tqdm(total=steps, disable=not progress, desc="stage 1") as bar:
             for step in range(1, steps + 1):
                 picked = _distinct(layouts, PAIRS, order)
@@ -299,7 +322,7 @@ def train_stage1(
                 losses.append({task: loss.item() for task, loss in found.items()})
                 bar.set_postfix({task: f"{loss:.2f}" for task, loss in losses[-1].items()})
                 bar.update()
-        seconds = time.process_time() - began
+        seconds = time.perf_counter() - began
     model.eval()
     return FirstResult(seed, steps, round(seconds, 1), measured_stage1(model, world), losses, model)
 
@@ -308,8 +331,7 @@ def train_stage1(
 def measured_stage1(model: FirstStage, world: MicroWorld, n_written: int = 100) -> Scores:
     """Test on new scenes; captions are written for the first `n_written` layouts only, as that is slow."""
     album = world.new
-    seen = _layouts(album.scenes)
-    firsts = [index for index, layout in enumerate(seen) if layout not in seen[:index]]
+    firsts = first_of_each(album.scenes)
     scenes = [album.scenes[index] for index in firsts]
     visual = model.eyes(album.features[firsts])
     captions = Captions.of([caption(scene) for scene in scenes], world.vocabulary)
@@ -394,3 +416,132 @@ def _distinct(layouts: list[frozenset[Thing]], count: int, order: torch.Generato
         index = int(torch.randint(len(layouts), (), generator=order))
         picked.setdefault(layouts[index], index)
     return list(picked.values())
+
+
+def first_of_each(scenes: Sequence[Scene]) -> list[int]:
+    """Numbers of the scenes whose layout has not come before: one in four of ours is a repetition."""
+    layouts = _layouts(scenes)
+    return [index for index, layout in enumerate(layouts) if layout not in layouts[:index]]
+
+
+# -- what the queries tell ---------------------------------------------------------------------------------
+
+
+def what_is_there(scenes: Sequence[Scene]) -> tuple[list[str], Float[Tensor, "b c"]]:
+    """Names of places, colours, shapes and sizes, and for each picture 1 where it holds something such."""
+    places = [f"{row} {column}" for row in ROWS for column in COLUMNS]
+    names = [*places, *COLOURS, *SHAPES, *SIZES]
+    held = [
+        {value for one in scene.things for value in (one.place, one.colour, one.shape, one.size)}
+        for scene in scenes
+    ]
+    return names, torch.tensor([[float(name in one) for name in names] for one in held])
+
+
+def told(read: Float[Tensor, "b q d"], there: Float[Tensor, "b c"]) -> Float[Tensor, "q c"]:
+    """How much of a query's variance over pictures is explained by whether a thing is there or not: 0 to 1.
+
+    Raises:
+        ShapeError: another number of pictures than of rows, or something that is always or never there.
+    """
+    share = there.mean(dim=0)
+    if len(read) != len(there) or not ((share > 0) & (share < 1)).all():
+        raise ShapeError(
+            f"{len(read)} pictures were read and {len(there)} rows say what is there; give as many of each, "
+            "and only what is in some pictures and not in others."
+        )
+    off = read - read.mean(dim=0)
+    signs = (there - share) / (share * (1 - share)).sqrt()
+    together = einsum(off, signs, "b q d, b c -> q c d") / len(read)
+    return together.pow(2).sum(dim=-1) / off.pow(2).sum(dim=-1).mean(dim=0)[:, None]
+
+
+def told_by_chance(
+    read: Float[Tensor, "b q d"], there: Float[Tensor, "b c"], draws: int = 100, seed: int = 0
+) -> Float[Tensor, "draws q c"]:
+    """`told`, as often as you like, with the pictures' labels dealt out anew: what chance alone explains."""
+    order = torch.Generator().manual_seed(seed)
+    return torch.stack([told(read, there[torch.randperm(len(there), generator=order)]) for _ in range(draws)])
+
+
+@contextmanager
+def looks_watched(qformer: nn.Module) -> Iterator[dict[int, Float[Tensor, "b h q v"]]]:
+    """Inside the `with`, each layer that reads the picture leaves its attention in the dict, by number."""
+    seen: dict[int, Tensor] = {}
+    handles = []
+
+    def keep_as(number: int) -> Callable[[nn.Module, Any, Any], None]:
+        def keep(module: nn.Module, args: Any, output: Any) -> None:
+            parts = module.get_submodule("attention")
+            cut = "b s (h e) -> b h s e"
+            q = rearrange(parts.get_submodule("query")(args[0]), cut, h=module.n_heads)
+            k = rearrange(parts.get_submodule("key")(args[1]), cut, h=module.n_heads)
+            seen[number] = (q @ k.mT * q.shape[-1] ** -0.5).softmax(dim=-1).detach()
+
+        return keep
+
+    for number, layer in enumerate(qformer.get_submodule("encoder.layer").children()):
+        if hasattr(layer, "crossattention"):
+            handles.append(layer.get_submodule("crossattention").register_forward_hook(keep_as(number)))
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+# -- examples in the prompt --------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def with_examples(
+    model: SeeingModel, shots: int, *, pictures: str = "own", count: int = 200, seed: int = 0
+) -> float:
+    """Share of right answers when so many examples, each a picture, a question and its answer, come first.
+
+    An example asks for the same kind of thing as the question. The question's own picture comes last.
+
+    Args:
+        model: a trained seeing model, by the entrance "prefix".
+        shots: examples in front; with 0 the question stands alone, as in training.
+        pictures: "own" pictures of the examples, or "none": the examples are text alone.
+        count: new scenes, one question each.
+        seed: of the questions.
+
+    Raises:
+        CourseError: no such choice of pictures.
+    """
+    if pictures not in ("own", "none"):
+        raise CourseError(f'there is no choice of pictures {pictures!r}; choose "own" or "none".')
+    model.eval()
+    world, right = model.world, 0
+    words, vocabulary = world.language_model.model.embed_tokens, world.vocabulary
+    scenes = world.new.scenes[:count]
+    for number, scene in enumerate(scenes):
+        (asked,) = draw_questions(scene, 1, key("examples", seed), pairs="seen")
+        row = []
+        for shot in range(shots):
+            index, shown = _example(world, asked.kind, key("examples", seed, number, shot))
+            if pictures == "own":
+                row.append(model.prefix(world.train.features[index : index + 1], 1)[0])
+            row.append(words(torch.tensor(vocabulary.encode(f"{shown.text} {shown.answer} <end>"))))
+        answer = torch.tensor(vocabulary.encode(f"{asked.answer} <end>"))
+        row.append(model.prefix(world.new.features[number : number + 1], 1)[0])
+        row.append(words(torch.tensor(vocabulary.encode(f"{asked.text} {asked.answer}"))))
+        stream = torch.cat(row)[None]
+        keep, positions = torch.ones(stream.shape[:2], dtype=torch.bool), torch.arange(stream.shape[1])
+        logits = world.language_model(stream, keep, positions[None])[0, -len(answer) :]
+        right += int((logits.argmax(dim=-1) == answer).all())
+    return right / len(scenes)
+
+
+def _example(world: MicroWorld, kind: str, seed: int) -> tuple[int, Question]:
+    """A training scene, by its number, of which this kind of question can be asked, and the question."""
+    draws = Draws("example", seed)
+    while True:
+        index = draws.below(len(world.train.scenes))
+        try:
+            (shown,) = draw_questions(world.train.scenes[index], 1, seed, pairs="seen", kinds=(kind,))
+        except CourseError:  # this scene has no such thing
+            continue
+        return index, shown
