@@ -10,6 +10,7 @@ Source: Li et al. 2023, BLIP-2, arXiv:2301.12597, section 3.3; LAVIS, blip2_opt.
 """
 
 import copy
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +18,9 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from course_lib.blip2_qformer import QFormer, QFormerLayer
 from course_lib.errors import ShapeError
+
+QFormerLike = TypeVar("QFormerLike", bound=nn.Module)
 
 
 class QueryPrefix(nn.Module):
@@ -26,7 +28,7 @@ class QueryPrefix(nn.Module):
 
     Args:
         query_tokens: of stage 1, float[1 q d]; copied.
-        qformer: of stage 1; copied, without its text side.
+        qformer: of stage 1, or what has its form; copied, without its text side.
         d_text: width of a word embedding of the language model.
 
     Shapes:
@@ -38,7 +40,7 @@ class QueryPrefix(nn.Module):
         ShapeError: queries of another shape.
     """
 
-    def __init__(self, query_tokens: Float[Tensor, "..."], qformer: QFormer, d_text: int) -> None:
+    def __init__(self, query_tokens: Float[Tensor, "..."], qformer: nn.Module, d_text: int) -> None:
         super().__init__()
         if query_tokens.ndim != 3 or len(query_tokens) != 1:
             raise ShapeError(
@@ -57,14 +59,13 @@ class QueryPrefix(nn.Module):
         return out
 
 
-def without_text(qformer: QFormer) -> QFormer:
-    """A copy without the feed-forwards for text."""
+def without_text(qformer: QFormerLike) -> QFormerLike:
+    """A copy without the feed-forwards for text: `intermediate` and `output` of each of `encoder.layer`."""
     found = copy.deepcopy(qformer)
-    for layer in found.encoder.layer:
-        assert isinstance(layer, QFormerLayer)
-        if found.text:
+    if found.text:
+        for layer in found.get_submodule("encoder.layer").children():
             del layer.intermediate, layer.output
-    found.text = False
+    found.text = False  # type: ignore[assignment]
     return found
 
 
