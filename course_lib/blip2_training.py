@@ -11,6 +11,7 @@ The layer, the mask and the losses are yours; what stands here is the housing ar
 
 Axes in this file:
     b  pictures, pairs    v  visual tokens    q  queries    t  words of a caption    s  queries, then words
+    c  facts about a picture    k  texts
     d  width of the Q-Former    e  width in which pictures and texts are compared    w  words in all
 
 Source: Li et al. 2023, BLIP-2, arXiv:2301.12597, section 3.
@@ -438,7 +439,7 @@ def what_is_there(scenes: Sequence[Scene]) -> tuple[list[str], Float[Tensor, "b 
     return names, torch.tensor([[float(name in one) for name in names] for one in held])
 
 
-def told(read: Float[Tensor, "b q d"], there: Float[Tensor, "b c"]) -> Float[Tensor, "q c"]:
+def told(read: Float[Tensor, "read q d"], there: Float[Tensor, "b c"]) -> Float[Tensor, "q c"]:
     """How much of a query's variance over pictures is explained by whether a thing is there or not: 0 to 1.
 
     Raises:
