@@ -28,8 +28,8 @@ if "google.colab" in sys.modules:  # first drop the week's .whl file into Colab'
 # 3. write text that holds several pictures, and know which of its tokens a model should learn;
 # 4. read a claim about gates, latents or shots, and name the control that would have caught it.
 #
-# About 3 hours · CPU is enough · needs week 2: cross-attention, and a gate · 34 points · Flamingo,
-# arXiv:2204.14198
+# About 6 hours, half of them to read and to try · CPU is enough · needs week 2: cross-attention, and a gate
+# · 34 points · Flamingo, arXiv:2204.14198
 
 # %%
 from collections.abc import Sequence
@@ -76,9 +76,10 @@ FAST = False  # True shortens every experiment, for a trial run; the numbers the
 
 # %% [markdown]
 # **How this notebook works.** You write eleven parts. Below each part stands its check: run it, and it says
-# in one line whether you may go on, or in three lines where to look. Hints are folded; the mildest comes
-# first. The cells called *experiment* are not graded. Each starts with a question. Answer it for yourself,
-# with a number if you can, before you run the cell. Masks are boolean, and True means **keep**, everywhere.
+# in one line that the common slips are not there, or in three lines where to look. Hidden checks, run when
+# the notebook is graded, hold every sentence of the exercise. Hints are folded; the mildest comes first.
+# The cells called *experiment* are not graded. Each starts with a question. Answer it for yourself, with a
+# number if you can, before you run the cell. Masks are boolean, and True means **keep**, everywhere.
 #
 # You need last week's idea of cross-attention and of a gate. You do not need last week's code.
 
@@ -503,6 +504,12 @@ Table(["tokens of text", "what", "GFLOP with 576", "with 64", "times less"], row
 # One often reads that "text is conditioned on its picture and on all previous ones". Of the whole model this
 # is true. Of its cross-attention it is false. The difference is the subject of the next three exercises, and
 # the third one proves it.
+
+# %% [markdown]
+# ![A row of ten words: my, things, end, image tag, a, ring, end, image tag, a, cross. Below each its index:
+# 0 for the first three, 1 for the next four, 2 for the last three. Arrows lead from the four words of index
+# 1 to picture 1, and from the three of index 2 to picture 2. The first three read no
+# picture.](figures/which_picture.png)
 
 # %% [markdown]
 # ### Exercise 2 · Number the pictures
@@ -1461,7 +1468,8 @@ def parameter_groups(
 check("parameter_groups", parameter_groups)
 
 # %% [markdown]
-# **Use it** on the whole that we shall train: your resampler, your blocks before each of the four layers,
+# **Use it** on a whole of the kind that we shall train (the experiments below freeze the language model by
+# themselves, and step with another optimiser): your resampler, your blocks before each of the four layers,
 # the language model of the micro-world. Only `<image>` is new to it. **Prediction:** which of its three
 # parts is the largest, and what share of all numbers trains?
 
@@ -1929,6 +1937,9 @@ shown
 # - An empty prompt is a `ValueError` with a 0 in it, and so is a number of tags that is not the number of
 #   pictures, with both numbers. What you were given stays as it was.
 #
+# Here `end_id` cuts no picture off: it ends a chunk, and writing. That is another end than the end of a
+# document in exercise 2.
+#
 # <details><summary>Hint 1: the mask of the prompt</summary>
 #
 # `(ids == image_id).cumsum(dim=0)` says which picture a token looks at: 1 for the first, 0 for none. Compare
@@ -2272,8 +2283,8 @@ shown
 # give what it returned.
 #
 # Point at a word, in the row or in the table: its picture stays light where the word looks, and all else goes
-# dark. A click keeps the word, a second click lets it go. Tab and the arrow keys do the same. The two menus
-# choose the block and the head. In a live kernel, three more menus write one word's numbers out.
+# dark. A click keeps the word, a second click lets it go. Tab and the arrow keys do the same. The two rows of
+# buttons choose the block and the head. In a live kernel, three more menus write one word's numbers out.
 #
 # **Prediction.** Where do the words of the second question look: at the second picture, at both, or at the
 # thing that is asked about? And the word before the first tag?
