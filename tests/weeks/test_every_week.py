@@ -40,6 +40,7 @@ def solved_by_the_notebook(week: Week, exercise: Exercise) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)  # it grows with every week
 def test_the_course_is_calibrated() -> None:
     """In a process of its own, as an instructor does it, where no shape is checked at each call."""
     done = subprocess.run(
