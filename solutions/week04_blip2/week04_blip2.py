@@ -1329,7 +1329,7 @@ plots.learning_curves(curves, after_first.blind, xlabel="steps of stage 2")
 # %% [markdown]
 # **What we learnt.** In this world the first stage does not pay. Three seeds, right answers on new scenes:
 #
-# | | seconds | seed 0 | seed 1 | seed 2 |
+# | | seconds, one core | seed 0 | seed 1 | seed 2 |
 # |---|---|---|---|---|
 # | stage 1, then 40 steps of stage 2 | 97–103 | 0.446 | 0.356 | 0.407 |
 # | stage 2 alone, 40 steps | 6–7 | 0.438 | 0.419 | 0.433 |
@@ -1516,9 +1516,9 @@ groups = {"place": slice(0, 9), "colour": slice(9, 15), "shape": slice(15, 20), 
 @torch.no_grad()
 def reads(query_tokens, qformer, visual):
     """What each query hands over for each picture, and where the layers looked."""
-    queries = repeat(query_tokens, "1 q d -> b q d", b=len(visual))
+    queries = query_tokens.expand(len(visual), -1, -1)
     with looks_watched(qformer) as looks:
-        return qformer(queries, queries.shape[1], None, visual), looks
+        return qformer(queries, n_queries=query_tokens.shape[1], visual=visual), looks
 
 
 with torch.no_grad():
@@ -1562,13 +1562,13 @@ plots.matrix(looks, queries, facts[:9], title=title, ylabel="who looks")
 # spread over queries: if all say the same, it is small.
 #
 # For places it goes from 0.004–0.006 (never trained) to 0.004–0.009 after stage 1 and to 0.018–0.022 after
-# stage 2 alone, where a single place explains up to 0.16, 0.19 and 0.24 of a single query, against 0.04 to
-# 0.05 untrained. Shapes spread, too (0.003–0.005 to 0.012–0.024); colours do so less (0.002–0.004 to
-# 0.009–0.015). So there is specialisation, by place most of all. It is a lean, not a division of labour:
-# even that query owes three quarters of what it says to something else, and 68 to 87 % of all pairs of a
-# place and a query still clear the permutation.
+# stage 2 alone, where a single place explains up to 0.09, 0.16, 0.19 and 0.24 of a single query (four runs),
+# against 0.04 to 0.05 untrained. Shapes spread, too (0.003–0.005 to 0.012–0.024); colours do so less
+# (0.002–0.004 to 0.009–0.015). So there is specialisation, by place most of all. It is a lean, not a division
+# of labour: even the most specialised of these queries owes three quarters of what it says to something else,
+# and 68 to 87 % of all pairs of a place and a query still clear the permutation.
 #
-# And look at the cosines. Two queries are alike by 0.20 to 0.27 untrained and by 0.45 to 0.56 after stage 2
+# And look at the cosines. Two queries are alike by 0.20 to 0.27 untrained and by 0.45 to 0.58 after stage 2
 # alone, but by **0.76 to 0.87 after stage 1**, the closest pair by 0.97 or more. Contrast asks only for one
 # query that fits, and all twelve may become it. That fits what the last section found.
 #
