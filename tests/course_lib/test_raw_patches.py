@@ -1,5 +1,7 @@
 """Raw patches into the stream: laws of both parts, and Fuyu's patches, stream and logits to 1e-5."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from einops import rearrange
 from torch import nn
 from transformers import FuyuConfig, FuyuForCausalLM
 from transformers.models.fuyu.image_processing_pil_fuyu import FuyuImageProcessorPil
+from transformers.models.fuyu.processing_fuyu import FuyuProcessor
 
 from course_lib.errors import ShapeError
 from course_lib.raw_patches import EarlyFusion, raw_patches
@@ -73,10 +76,11 @@ def test_patches_are_fuyus_number_for_number(c: int, rows: int, columns: int, pa
     assert torch.equal(raw_patches(pictures, patch), theirs)
 
 
-def ids_of_a_picture(question: torch.Tensor) -> torch.Tensor:
-    """Rows of placeholders with a newline after each, as Fuyu's processor lays them, and then a question."""
-    row = torch.tensor([IMAGE] * COLUMNS + [NEWLINE])
-    return torch.cat([row.repeat(ROWS).expand(len(question), -1), question], dim=1)
+def fuyus_ids(rows: int, columns: int) -> torch.Tensor:
+    """What Fuyu's own processor writes for a picture, as ids: it needs no tokenizer for that."""
+    names = SimpleNamespace(image_token="p", image_newline_token="n")
+    laid = FuyuProcessor.replace_image_token(names, {}, 0, num_patches=rows * columns, row_width=columns)
+    return torch.tensor([{"p": IMAGE, "n": NEWLINE}[one] for one in laid.removesuffix("<s>")])
 
 
 def test_the_stream_is_fuyus_and_so_are_the_logits(
@@ -91,7 +95,10 @@ def test_the_stream_is_fuyus_and_so_are_the_logits(
     question = torch.randint(0, IMAGE, (B, 6))
     patches = raw_patches(pictures, PATCH)
     with torch.no_grad():
-        theirs = fuyu(input_ids=ids_of_a_picture(question), pixel_values=patches).logits
+        theirs = fuyu(
+            input_ids=torch.cat([fuyus_ids(ROWS, COLUMNS).expand(B, -1), question], dim=1),
+            pixel_values=patches,
+        ).logits
         seen = early(patches, COLUMNS)
         assert seen.shape == (B, ROWS * (COLUMNS + 1), D)
         torch.testing.assert_close(seen, heard[0][:, : seen.shape[1]], atol=1e-5, rtol=0)
