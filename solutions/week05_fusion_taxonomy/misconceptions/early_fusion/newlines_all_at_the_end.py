@@ -1,0 +1,18 @@
+"""Misconception: Newlines come after all the patches.
+
+Tell: There are as many newlines as rows, and all of them stand at the end. Behind its own row a newline
+says where the row ends; there, it says nothing.
+Caught by: TODO
+"""
+
+import torch
+
+from course_lib.raw_patches import EarlyFusion as Reference
+
+
+class EarlyFusion(Reference):
+    def forward(self, patches, columns):
+        super().forward(patches, columns)  # refuses rows that do not hold the patches
+        b, v, _ = patches.shape
+        tokens = self.vision_embed_tokens(patches)
+        return torch.cat([tokens, self.newline.expand(b, v // columns, -1)], dim=1)

@@ -1,0 +1,15 @@
+"""Misconception: Width comes before height, all along.
+
+Tell: You read the third axis as the width, so that patches and the pixels in them both run down the
+columns. PyTorch's pictures are (batch, channels, height, width).
+Caught by: TODO
+"""
+
+from einops import rearrange
+
+from course_lib.raw_patches import raw_patches as reference
+
+
+def raw_patches(pictures, patch):
+    flat, rows = reference(pictures, patch), pictures.shape[2] // patch
+    return rearrange(flat, "b (row col) (y x c) -> b (col row) (x y c)", row=rows, y=patch, x=patch)
