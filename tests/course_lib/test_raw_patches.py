@@ -12,6 +12,7 @@ from transformers.models.fuyu.image_processing_pil_fuyu import FuyuImageProcesso
 from transformers.models.fuyu.processing_fuyu import FuyuProcessor
 
 from course_lib.errors import ShapeError
+from course_lib.full_size import count
 from course_lib.raw_patches import EarlyFusion, raw_patches
 
 # Batch, channels, rows, columns, side of a patch, width: all different, so that no swap goes unseen.
@@ -112,11 +113,12 @@ def test_the_stream_is_fuyus_and_so_are_the_logits(
         assert (fuyu(inputs_embeds=other).logits[:, -1] - theirs[:, -1]).abs().max() > 1e-2
 
 
-def test_a_map_of_fuyus_size_has_eleven_million_parameters_and_not_none() -> None:
+def test_fuyus_map_has_eleven_million_parameters_a_thousandth_of_the_model() -> None:
     with torch.device("meta"):
-        whole = EarlyFusion(30 * 30 * 3, 4096)
-    assert sum(p.numel() for p in whole.vision_embed_tokens.parameters()) == 11_063_296
-    assert whole.newline.numel() == 4096
+        theirs, ours = FuyuForCausalLM(FuyuConfig()), EarlyFusion(30 * 30 * 3, 4096)
+    assert count(theirs.model.vision_embed_tokens) == count(ours.vision_embed_tokens) == 11_063_296
+    assert count(theirs) == 9_408_238_592
+    assert count(ours) == 11_063_296 + 4096
 
 
 # -- laws of the patches ---------------------------------------------------------------------------------

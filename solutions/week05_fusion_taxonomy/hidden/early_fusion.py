@@ -103,7 +103,7 @@ def wider_rows_change_only_the_newlines(subject, reference, draw):
     expect_different(six[:, 0, 0], six[:, 0, -1], look="Is the last token of a row really the newline?")
 
 
-@claim("early_fusion", "Map and newline learn, and the newline from every row of every picture.")
+@claim("early_fusion", "Map and newline learn, and the newline from every row of every picture.", weight=2)
 def map_and_newline_learn(subject, reference, draw):
     ours, theirs = pair(subject, reference, draw)
     report = ours.report()["requires_grad"]

@@ -1,7 +1,8 @@
 """Misconception: What stands in the stream gets the map's bias.
 
 Tell: The map's bias is added to the newline as well. Put the newline in after the map, as it is.
-Caught by: TODO
+Caught by: each_row_ends_with_the_newline, the_stream_is_right_number_for_number,
+a_newline_stands_after_every_row, map_and_newline_learn
 """
 
 import torch

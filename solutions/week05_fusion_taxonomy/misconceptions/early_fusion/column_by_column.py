@@ -2,7 +2,9 @@
 
 Tell: The stream is flattened with the rows fastest: down the first column, then the second, and all
 newlines at the end. Flatten so that the columns change fastest.
-Caught by: TODO
+Caught by: each_row_ends_with_the_newline, the_stream_is_right_number_for_number,
+a_newline_stands_after_every_row, a_patch_moves_its_own_token, wider_rows_change_only_the_newlines,
+map_and_newline_learn
 """
 
 import torch

@@ -2,7 +2,7 @@
 
 Tell: A GELU stands behind your map. One linear map is the whole of it: whatever is not linear is left to
 the language model.
-Caught by: TODO
+Caught by: the_stream_is_right_number_for_number, map_and_newline_learn
 """
 
 import torch

@@ -2,7 +2,7 @@
 
 Tell: Patches that do not fill a row are dropped without a word. That columns does not divide v is a
 mistake made earlier; say so at once, with both numbers.
-Caught by: TODO
+Caught by: no_patch_is_dropped_in_silence, rows_that_do_not_hold_the_patches_are_refused
 """
 
 from course_lib.raw_patches import EarlyFusion as Reference

@@ -2,7 +2,7 @@
 
 Tell: Your map does not train. There is no encoder here that already knows something: the map and the
 language model learn together.
-Caught by: TODO
+Caught by: map_and_newline_learn
 """
 
 from course_lib.raw_patches import EarlyFusion as Reference

@@ -2,7 +2,7 @@
 
 Tell: You look at the remainder and not at the sign: 28 % -7 is 0, and 27 % 0 is a ZeroDivisionError. Ask
 first whether columns is at least one.
-Caught by: TODO
+Caught by: rows_that_do_not_hold_the_patches_are_refused
 """
 
 from course_lib.raw_patches import EarlyFusion as Reference

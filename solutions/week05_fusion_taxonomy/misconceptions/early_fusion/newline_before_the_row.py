@@ -2,7 +2,9 @@
 
 Tell: Your newlines stand in front of the rows. A newline ends a line; a causal model needs it right
 behind the row, to know that the row is over.
-Caught by: TODO
+Caught by: each_row_ends_with_the_newline, the_stream_is_right_number_for_number,
+a_newline_stands_after_every_row, a_patch_moves_its_own_token, wider_rows_change_only_the_newlines,
+map_and_newline_learn
 """
 
 import torch

@@ -2,7 +2,7 @@
 
 Tell: Your newline is a parameter that does not train. What a line's end means to the language model has
 to be learnt.
-Caught by: TODO
+Caught by: map_and_newline_learn
 """
 
 from course_lib.raw_patches import EarlyFusion as Reference

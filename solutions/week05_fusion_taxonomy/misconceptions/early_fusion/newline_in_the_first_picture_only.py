@@ -2,7 +2,8 @@
 
 Tell: Only the first picture of a batch has its newlines; in the others zeros stand there. Repeat the
 newline along the batch.
-Caught by: TODO
+Caught by: each_row_ends_with_the_newline, the_stream_is_right_number_for_number,
+a_newline_stands_after_every_row, map_and_newline_learn
 """
 
 import torch

@@ -2,7 +2,8 @@
 
 Tell: Each row has its newline and the right length, and its last patch is not in it: it became a
 newline, too. Look at where the slice of a row ends.
-Caught by: TODO
+Caught by: each_row_ends_with_the_newline, the_stream_is_right_number_for_number,
+a_patch_moves_its_own_token, wider_rows_change_only_the_newlines, map_and_newline_learn
 """
 
 import torch

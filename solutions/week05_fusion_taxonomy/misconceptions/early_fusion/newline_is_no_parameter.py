@@ -2,7 +2,7 @@
 
 Tell: Your newline is a buffer or a plain tensor, and never learns. What a line's end means to the
 language model has to be learnt.
-Caught by: TODO
+Caught by: map_and_newline_learn, nothing_besides_the_map_and_the_newline
 """
 
 import torch

@@ -2,7 +2,9 @@
 
 Tell: Your newline is a vector of as many numbers as a patch has, and goes through the map. It stands in
 the stream as it is, and is as wide as a word.
-Caught by: TODO
+Caught by: each_row_ends_with_the_newline, the_stream_is_right_number_for_number,
+a_newline_stands_after_every_row, a_patch_moves_its_own_token, wider_rows_change_only_the_newlines,
+map_and_newline_learn, nothing_besides_the_map_and_the_newline
 """
 
 import torch

@@ -2,7 +2,9 @@
 
 Tell: There are as many newlines as rows, and all of them stand at the end. Behind its own row a newline
 says where the row ends; there, it says nothing.
-Caught by: TODO
+Caught by: each_row_ends_with_the_newline, the_stream_is_right_number_for_number,
+a_newline_stands_after_every_row, a_patch_moves_its_own_token, wider_rows_change_only_the_newlines,
+map_and_newline_learn
 """
 
 import torch

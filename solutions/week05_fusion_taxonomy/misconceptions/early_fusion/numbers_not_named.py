@@ -1,7 +1,7 @@
 """Misconception: That it is wrong is all there is to say.
 
 Tell: Your error does not say how many patches and how many columns it was given.
-Caught by: TODO
+Caught by: no_patch_is_dropped_in_silence, rows_that_do_not_hold_the_patches_are_refused
 """
 
 from course_lib.raw_patches import EarlyFusion as Reference

@@ -2,7 +2,7 @@
 
 Tell: You norm each patch before the map. Gemma-4-unified does so; Fuyu does not, and neither does this
 exercise.
-Caught by: TODO
+Caught by: the_stream_is_right_number_for_number, map_and_newline_learn
 """
 
 import torch.nn.functional as F

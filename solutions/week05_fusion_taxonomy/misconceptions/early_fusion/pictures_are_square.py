@@ -2,7 +2,9 @@
 
 Tell: You take the square root of the number of patches for the width of a row. columns says what it is;
 36 patches may be 4 rows of 9.
-Caught by: TODO
+Caught by: one_token_more_for_each_row, each_row_ends_with_the_newline,
+the_stream_is_right_number_for_number, a_newline_stands_after_every_row, a_patch_moves_its_own_token,
+wider_rows_change_only_the_newlines, map_and_newline_learn
 """
 
 from course_lib.raw_patches import EarlyFusion as Reference

@@ -2,7 +2,7 @@
 
 Tell: You add positions to the patches. Fuyu has none for pictures: the language model's own positions
 and the newlines say where a patch is, and so any size can be read.
-Caught by: TODO
+Caught by: the_stream_is_right_number_for_number
 """
 
 import torch

@@ -1,7 +1,8 @@
 """Misconception: Tokens are normed before the stream.
 
 Tell: You norm the tokens. The language model has norms of its own; here a linear map is all.
-Caught by: TODO
+Caught by: each_row_ends_with_the_newline, the_stream_is_right_number_for_number,
+a_newline_stands_after_every_row, map_and_newline_learn
 """
 
 import torch.nn.functional as F

@@ -1,7 +1,8 @@
 """Misconception: A newline is an empty token.
 
 Tell: Rows end with zeros. The parameter newline is there and is not used.
-Caught by: TODO
+Caught by: each_row_ends_with_the_newline, the_stream_is_right_number_for_number,
+a_newline_stands_after_every_row, map_and_newline_learn
 """
 
 import torch

@@ -2,7 +2,7 @@
 
 Tell: Pixels beyond the last whole patch are dropped without a word. A line of text at the edge is then
 gone, and nobody knows. Refuse the picture, and name the size.
-Caught by: TODO
+Caught by: no_pixel_is_dropped_in_silence, what_patches_do_not_tile_is_refused, the_nearest_size_is_named
 """
 
 from course_lib.raw_patches import raw_patches as reference

@@ -2,7 +2,7 @@
 
 Tell: You divide by patch before you look at it. With patch 0 that is a ZeroDivisionError, which does not
 say what was wrong.
-Caught by: TODO
+Caught by: a_patch_without_a_side_is_refused
 """
 
 from course_lib.raw_patches import raw_patches as reference

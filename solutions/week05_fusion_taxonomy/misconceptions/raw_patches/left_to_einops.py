@@ -2,7 +2,7 @@
 
 Tell: You leave it to einops or to reshape to find out that patches do not tile the picture. Their errors
 are no ValueError, and they speak of axes, and not of what to do.
-Caught by: TODO
+Caught by: no_pixel_is_dropped_in_silence, what_patches_do_not_tile_is_refused, the_nearest_size_is_named
 """
 
 from einops import rearrange

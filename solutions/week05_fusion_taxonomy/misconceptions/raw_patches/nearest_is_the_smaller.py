@@ -2,7 +2,7 @@
 
 Tell: Your message always rounds down. From 37 pixels, three patches of 13 are 2 away and two are 11
 away.
-Caught by: TODO
+Caught by: the_nearest_size_is_named
 """
 
 from course_lib.raw_patches import raw_patches as reference

@@ -2,7 +2,7 @@
 
 Tell: You look at the height alone. A picture 26 pixels high and 41 wide gets through, and its right edge
 is lost.
-Caught by: TODO
+Caught by: no_pixel_is_dropped_in_silence, what_patches_do_not_tile_is_refused, the_nearest_size_is_named
 """
 
 from course_lib.raw_patches import raw_patches as reference

@@ -2,7 +2,7 @@
 
 Tell: A picture that patches do not tile gets a black edge. Fuyu's processor does pad, in a step of its
 own, and says so; here the caller decides. Refuse the picture, and name the size.
-Caught by: TODO
+Caught by: no_pixel_is_dropped_in_silence, what_patches_do_not_tile_is_refused, the_nearest_size_is_named
 """
 
 import torch.nn.functional as F

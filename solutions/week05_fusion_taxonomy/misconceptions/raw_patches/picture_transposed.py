@@ -2,7 +2,9 @@
 
 Tell: You read the third axis as the width, so that patches and the pixels in them both run down the
 columns. PyTorch's pictures are (batch, channels, height, width).
-Caught by: TODO
+Caught by: a_patch_begins_with_its_first_pixel, patches_come_row_by_row,
+numbers_of_a_patch_come_pixel_by_pixel, every_number_lands_in_its_place,
+the_gradient_comes_back_to_its_pixel
 """
 
 from einops import rearrange

@@ -2,7 +2,8 @@
 
 Tell: Within a patch you go down before you go right. Patches stand where they should; it is the pixels
 in each that are transposed.
-Caught by: TODO
+Caught by: a_patch_begins_with_its_first_pixel, numbers_of_a_patch_come_pixel_by_pixel,
+every_number_lands_in_its_place, the_gradient_comes_back_to_its_pixel
 """
 
 from einops import rearrange

@@ -2,7 +2,7 @@
 
 Tell: You detach the picture, for numpy or by habit. What a pixel changes in an answer can then no longer
 be asked.
-Caught by: TODO
+Caught by: the_gradient_comes_back_to_its_pixel
 """
 
 from course_lib.raw_patches import raw_patches as reference
