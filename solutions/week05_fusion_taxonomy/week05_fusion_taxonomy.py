@@ -161,7 +161,8 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 #     if patch < 1: raise ValueError with patch
 #     if height or width leaves something over: raise ValueError with height, width, patch,
 #         and for each side the nearest multiple of patch
-#     b c (row y) (col x)  ->  b (row col) (y x c)     with y and x both patch long
+#     split y into (rows of patches, pixels), and x into (columns of patches, pixels), both patch long
+#     join rows and columns of patches to one axis, and pixels and channels to another, channels last
 # </details>
 
 
@@ -208,15 +209,14 @@ Table(["patch", "its 12 numbers"], rows)
 from course_lib.vision import to_pixels
 
 scene = to_pixels(torch.from_numpy(world.new.pictures[2:3]))
-flat, whole = raw_patches(scene, 8), "b c (row y) (col x)"
-again = {
-    name: rearrange(flat, f"b {order} -> {whole}", row=6, col=6, y=8, x=8)
-    for name, order in [
-        ("as it was cut", "(row col) (y x c)"),
-        ("channels first", "(row col) (c y x)"),
-        ("by column", "(col row) (y x c)"),
-    ]
+flat = raw_patches(scene, 8)
+rows_first = flat.unflatten(1, (6, 6))
+cut = {
+    "as it was cut": rows_first.unflatten(3, (8, 8, 3)),
+    "channels first": rows_first.unflatten(3, (3, 8, 8)).movedim(3, 5),
+    "by column": rows_first.transpose(1, 2).unflatten(3, (8, 8, 3)),
 }
+again = {name: six.permute(0, 5, 1, 3, 2, 4).reshape(scene.shape) for name, six in cut.items()}
 assert torch.equal(again["as it was cut"], scene)
 
 torch.manual_seed(SEED)
