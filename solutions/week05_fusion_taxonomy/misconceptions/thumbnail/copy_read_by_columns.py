@@ -1,0 +1,17 @@
+"""Misconception: The order of the copy's tokens is free.
+
+Tell: Your cells are right and stand in the wrong order: the copy is read column by column. Row by row,
+as the patches are.
+
+Caught by: nobody
+"""
+
+from einops import reduce
+
+from course_lib.stream_fusion import thumbnail as reference
+
+
+def thumbnail(visual, grid, side):
+    reference(visual, grid, side)  # its errors
+    rows, _ = grid
+    return reduce(visual, "b (y i x j) d -> b (x y) d", "mean", y=side, x=side, i=rows // side)
