@@ -146,11 +146,11 @@ def one_cell_is_the_mean_of_all(subject, draw):
 
 @claim("thumbnail", "What does not fit is refused with the numbers, and with the nearest side that does.")
 def what_does_not_fit_is_refused(subject, draw):
-    visual = draw.normal(1, 150, 3)
+    visual = draw.normal(1, 216, 3)
     look = "A ValueError with side, both numbers of the grid, and the nearest side that divides both."
-    expect_raises(lambda: subject(visual, (10, 15), 4), "ValueError", mentions=(4, 10, 15, 5), look=look)
+    expect_raises(lambda: subject(visual, (12, 18), 4), "ValueError", mentions=(4, 12, 18, 3), look=look)
     look = "A ValueError with how many tokens the grid holds, and how many were given."
-    expect_raises(lambda: subject(visual, (10, 16), 2), "ValueError", mentions=(160, 150), look=look)
+    expect_raises(lambda: subject(visual, (10, 21), 1), "ValueError", mentions=(210, 216), look=look)
 
 
 # -- prefix_lm_mask ----------------------------------------------------------------------------------------

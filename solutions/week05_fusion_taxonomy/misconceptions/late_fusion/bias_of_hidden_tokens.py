@@ -3,7 +3,7 @@
 Tell: You set hidden tokens to zero, then map each token, then add up. A linear map makes its bias of a
 zero: each hidden token adds one.
 
-Caught by: nobody
+Caught by: hidden_tokens_count_for_nothing, nothing_kept_is_a_mean_of_zeros, gradients_reach_both_sides
 """
 
 import torch

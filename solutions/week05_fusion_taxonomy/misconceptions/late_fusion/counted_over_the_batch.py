@@ -3,7 +3,8 @@
 Tell: You divide by the tokens kept in the whole batch. Each row has its own number: sum the mask over
 tokens only.
 
-Caught by: nobody
+Caught by: the_head_reads_both_and_their_product, hidden_tokens_count_for_nothing,
+nothing_kept_is_a_mean_of_zeros, a_pair_is_judged_by_itself, gradients_reach_both_sides
 """
 
 import torch

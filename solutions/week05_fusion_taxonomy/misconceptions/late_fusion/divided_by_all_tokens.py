@@ -3,7 +3,7 @@
 Tell: You set hidden tokens to zero and divide by all of them. The zeros are counted: divide by the
 number of tokens that are kept.
 
-Caught by: nobody
+Caught by: hidden_tokens_count_for_nothing, nothing_kept_is_a_mean_of_zeros, gradients_reach_both_sides
 """
 
 import torch

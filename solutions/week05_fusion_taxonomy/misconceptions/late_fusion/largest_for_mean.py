@@ -3,7 +3,8 @@
 Tell: You take the largest value of each feature, not the mean. One loud patch then speaks for the
 picture.
 
-Caught by: nobody
+Caught by: the_head_reads_both_and_their_product, hidden_tokens_count_for_nothing,
+nothing_kept_is_a_mean_of_zeros, gradients_reach_both_sides
 """
 
 import torch

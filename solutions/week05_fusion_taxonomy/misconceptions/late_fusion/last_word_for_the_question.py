@@ -3,7 +3,8 @@
 Tell: For the question you take its last kept token. CLIP's text tower ends that way, on a token trained
 for it; here the mean over kept tokens is asked for.
 
-Caught by: nobody
+Caught by: the_head_reads_both_and_their_product, hidden_tokens_count_for_nothing,
+the_order_of_the_tokens_changes_nothing, nothing_kept_is_a_mean_of_zeros, gradients_reach_both_sides
 """
 
 import torch

@@ -2,7 +2,8 @@
 
 Tell: Your masks are the wrong way round: you take the mean over what is hidden. True means keep.
 
-Caught by: nobody
+Caught by: a_hidden_token_changes_no_logit, hidden_tokens_count_for_nothing,
+the_order_of_the_tokens_changes_nothing, nothing_kept_is_a_mean_of_zeros, gradients_reach_both_sides
 """
 
 import torch

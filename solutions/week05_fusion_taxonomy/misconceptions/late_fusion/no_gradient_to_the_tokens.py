@@ -3,7 +3,7 @@
 Tell: No gradient passes through your mean. Whether what stands below is frozen is not for this module to
 decide: CLIP trains both towers.
 
-Caught by: nobody
+Caught by: gradients_reach_both_sides
 """
 
 import torch

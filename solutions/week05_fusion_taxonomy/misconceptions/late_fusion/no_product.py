@@ -3,7 +3,9 @@
 Tell: Your head reads two vectors and no product. Side by side, what a feature of the picture is worth
 cannot depend on the question before the hidden layer; the product says so at once.
 
-Caught by: nobody
+Caught by: the_head_reads_both_and_their_product, hidden_tokens_count_for_nothing,
+the_order_of_the_tokens_changes_nothing, twice_the_tokens_say_the_same, nothing_kept_is_a_mean_of_zeros,
+a_pair_is_judged_by_itself, gradients_reach_both_sides, what_is_given_stays
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You map each token and take the mean then. It is the same wherever a token is kept. Where none is,
 your vector is zero, and the map of a mean of zeros is its bias.
 
-Caught by: nobody
+Caught by: nothing_kept_is_a_mean_of_zeros
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: Your mean counts padding: both masks arrive and neither is used. A short question is then diluted
 by whatever fills up its row.
 
-Caught by: nobody
+Caught by: a_hidden_token_changes_no_logit, hidden_tokens_count_for_nothing,
+nothing_kept_is_a_mean_of_zeros, gradients_reach_both_sides
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: Your head reads the question first. For a head that is drawn anew it makes no difference; for
 weights that somebody trained it makes them meaningless.
 
-Caught by: nobody
+Caught by: the_head_reads_both_and_their_product, hidden_tokens_count_for_nothing,
+nothing_kept_is_a_mean_of_zeros, gradients_reach_both_sides
 """
 
 import torch

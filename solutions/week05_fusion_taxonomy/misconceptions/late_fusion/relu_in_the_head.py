@@ -3,7 +3,8 @@
 Tell: Your head has a ReLU where a GELU is asked for. Trained from scratch it would hardly matter; the
 weights of another head do not fit it.
 
-Caught by: nobody
+Caught by: the_head_reads_both_and_their_product, hidden_tokens_count_for_nothing,
+nothing_kept_is_a_mean_of_zeros, gradients_reach_both_sides
 """
 
 from torch import nn

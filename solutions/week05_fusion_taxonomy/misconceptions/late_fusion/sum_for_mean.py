@@ -3,7 +3,9 @@
 Tell: You sum where a mean is asked for. A picture of 144 patches then speaks four times as loud as one
 of 36.
 
-Caught by: nobody
+Caught by: tokens_all_alike_say_what_one_says, the_head_reads_both_and_their_product,
+hidden_tokens_count_for_nothing, twice_the_tokens_say_the_same, nothing_kept_is_a_mean_of_zeros,
+gradients_reach_both_sides
 """
 
 import torch

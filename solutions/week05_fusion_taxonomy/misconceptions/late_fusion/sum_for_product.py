@@ -3,7 +3,8 @@
 Tell: The third part of what your head reads is the sum of the two vectors. A linear map has that already
 from the first two; the product is what it cannot make.
 
-Caught by: nobody
+Caught by: the_head_reads_both_and_their_product, hidden_tokens_count_for_nothing,
+nothing_kept_is_a_mean_of_zeros, gradients_reach_both_sides
 """
 
 import torch

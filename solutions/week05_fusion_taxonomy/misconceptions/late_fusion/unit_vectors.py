@@ -3,7 +3,8 @@
 Tell: You bring both vectors to length 1. CLIP does, because its answer is a cosine; a head learns what
 to make of a length.
 
-Caught by: nobody
+Caught by: the_head_reads_both_and_their_product, hidden_tokens_count_for_nothing,
+nothing_kept_is_a_mean_of_zeros, gradients_reach_both_sides
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You set hidden tokens to zero in the very tensor you were given. Whoever reads it after you finds
 holes in it, and torch refuses a gradient through it.
 
-Caught by: nobody
+Caught by: gradients_reach_both_sides, what_is_given_stays
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: You take the side of the grid from the number of tokens, as if every picture were square. The grid
 is given; use it.
 
-Caught by: nobody
+Caught by: blocks_become_their_values, one_cell_is_the_mean_of_all, each_token_is_the_mean_of_its_cell,
+a_patch_changes_its_own_cell_alone, the_two_ends_are_the_tokens_and_their_mean
 """
 
 from einops import reduce

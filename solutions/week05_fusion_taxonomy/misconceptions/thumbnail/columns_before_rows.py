@@ -3,7 +3,8 @@
 Tell: You take the grid as (columns, rows). On a square nobody notices; on any other picture the rows
 break in the wrong places.
 
-Caught by: nobody
+Caught by: blocks_become_their_values, each_token_is_the_mean_of_its_cell,
+a_patch_changes_its_own_cell_alone, every_patch_has_its_share_of_the_gradient
 """
 
 from einops import reduce

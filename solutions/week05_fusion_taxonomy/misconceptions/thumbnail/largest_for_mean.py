@@ -2,7 +2,8 @@
 
 Tell: You take the largest of each feature in a cell; the mean is asked for.
 
-Caught by: nobody
+Caught by: one_cell_is_the_mean_of_all, each_token_is_the_mean_of_its_cell,
+the_two_ends_are_the_tokens_and_their_mean, every_patch_has_its_share_of_the_gradient
 """
 
 from einops import reduce

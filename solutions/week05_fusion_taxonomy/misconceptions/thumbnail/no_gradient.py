@@ -3,7 +3,7 @@
 Tell: No gradient passes through your thumbnail. What stands in front of it may train: positions do, in
 this course.
 
-Caught by: nobody
+Caught by: every_patch_has_its_share_of_the_gradient
 """
 
 from einops import reduce

@@ -3,7 +3,9 @@
 Tell: You read the sequence as if it ran down the columns. An encoder reads row by row: the second patch
 is to the right of the first.
 
-Caught by: nobody
+Caught by: blocks_become_their_values, each_token_is_the_mean_of_its_cell,
+a_patch_changes_its_own_cell_alone, the_two_ends_are_the_tokens_and_their_mean,
+every_patch_has_its_share_of_the_gradient
 """
 
 from einops import reduce

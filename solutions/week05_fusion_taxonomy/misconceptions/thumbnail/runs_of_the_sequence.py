@@ -3,7 +3,8 @@
 Tell: You average runs of the sequence. A run follows a row and breaks off at its end: the patch below is
 a neighbour, too, and it stands a whole row further on.
 
-Caught by: nobody
+Caught by: blocks_become_their_values, each_token_is_the_mean_of_its_cell,
+a_patch_changes_its_own_cell_alone, every_patch_has_its_share_of_the_gradient
 """
 
 from einops import reduce

@@ -3,7 +3,10 @@
 Tell: You make cells of side x side patches. `side` says how many cells there are in each direction; how
 large they are follows.
 
-Caught by: nobody
+Caught by: blocks_become_their_values, one_cell_is_the_mean_of_all, each_token_is_the_mean_of_its_cell,
+a_patch_changes_its_own_cell_alone, the_two_ends_are_the_tokens_and_their_mean,
+every_patch_has_its_share_of_the_gradient, a_side_that_does_not_fit_is_refused,
+a_grid_that_does_not_hold_the_tokens_is_refused
 """
 
 from einops import reduce

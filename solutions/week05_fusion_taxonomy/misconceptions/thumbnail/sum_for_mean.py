@@ -3,7 +3,8 @@
 Tell: Your cells are sums. The coarser the copy, the louder its tokens; a mean keeps them as large as
 patches are.
 
-Caught by: nobody
+Caught by: blocks_become_their_values, one_cell_is_the_mean_of_all, each_token_is_the_mean_of_its_cell,
+the_two_ends_are_the_tokens_and_their_mean, every_patch_has_its_share_of_the_gradient
 """
 
 from einops import reduce
