@@ -177,8 +177,8 @@ Table(["", "picture's projection", "text's projection", "temperature", "where th
 # - `forward(visual, text, visual_mask, text_mask)`: each side becomes the **mean over its kept tokens**, then
 #   goes through its linear map. The head reads `[seen, asked, seen * asked]`, in this order: the picture's
 #   vector, the question's, and their product, number by number. Its logits, (b, n_answers), are the result.
-# - In both masks True means **keep**; None keeps all. The two masks have different lengths, (b, v) and (b,
-#   t).
+# - In both masks True means **keep**; None keeps all. Each side has its own, of its own length: (b, v) and
+#   (b, t).
 # - Where a row keeps nothing, its mean is zeros. They go through the linear map like any other mean.
 # - What you are given stays as it was, and gradients reach both sides.
 #
@@ -331,11 +331,12 @@ Table(["the picture's tokens", "its vector", "tested with patches", "colour righ
 #
 # And the number of vectors was never the point. Nine means side by side are one vector, too: 0.46 of the
 # places from raw patches, 0.64 from features. The mean forgets, not the meeting place. Shuffling shows it:
-# where there is one mean it changes nothing, to rounding; the nine means it sends to the wrong places,
-# below chance.
+# where there is one mean it changes nothing, to rounding; the nine means of features it sends to the wrong
+# places, below chance (0.04).
 #
-# A position *added* to each token, as some advise, does not help a mean: the mean of the positions is one
-# and the same vector for every picture.
+# A position *added* to each token just before the mean does not help: the mean of the positions is one and
+# the same vector for every picture. The encoder's positions help because layers stand between them and the
+# mean.
 #
 # What stays true: the picture is summed up before anybody has asked. Section 7 has what others answer.
 #
@@ -352,7 +353,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def flops(call, *inputs):
-    """As torch counts them: products with weights. Attention's own come to about 5 % more here."""
+    """Products with weights. Attention's own are not counted here: 5 % more in a row of 42 tokens."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         call(*inputs)
     return counter.get_total_flops()
@@ -373,9 +374,9 @@ for n in (1, 10, 100, 1000):
 Table(["n pictures, n texts", "GFLOPs, two vectors", "GFLOPs, in one stream", "times as many"], rows)
 
 # %% [markdown]
-# **What we learnt.** For one picture and one text there is nothing in it: 1.8 times. For a thousand of each
-# it is nearly a thousand times, and the vectors can be kept for the next question besides. That is why
-# search is still done this way, with a slower model to judge the few that are found.
+# **What we learnt.** For one picture and one text the factor is 1.8. For a thousand of each it is 967, and the
+# vectors can be kept for the next question besides. So a search among very many pictures begins with
+# vectors, and a model that reads both together judges the few that are found.
 #
 # Training has the same gift: a batch of B pairs, encoded once, gives B² − B wrong pairs to learn from. Per
 # direction each picture meets B − 1 of them; CLIP's loss reads the same table again by columns.
@@ -419,7 +420,7 @@ Table(["n pictures, n texts", "GFLOPs, two vectors", "GFLOPs, in one stream", "t
 # - `visual` holds the tokens of a `grid` of (rows, columns) patches, read row by row.
 # - The copy has `side` rows and `side` columns of **cells**. Each cell is the mean of its patches, and
 #   the cells stand row by row, too. The grid need not be square; then cells are not square either.
-# - A grid that does not hold as many tokens as there are is a `ValueError` with both numbers.
+# - A grid that does not hold as many tokens as were given is a `ValueError` with both numbers of tokens.
 # - A `side` below 1, or one that does not divide both rows and columns, is a `ValueError` that names `side`,
 #   rows, columns, and the nearest side that would do.
 #
@@ -525,7 +526,7 @@ Table(["the picture's tokens", "tokens in the thumbnail", "which colours", "whic
 # **What we learnt.** One mean of features still names the colours, 99.7 % of them: *what* outlives the mean.
 # *Where* does not: 0.71, when somebody who is told the colours and no place gets 0.66. Four tokens
 # bring it to 0.95, nine to 1.00: the nine cells are the nine places. For a linear probe the other 27
-# tokens hold nothing more about colours. What they may hold of shapes and edges, we did not ask.
+# tokens have nothing to add about colours. What they may hold of shapes and edges, we did not ask.
 #
 # Raw patches do worse at every side (0.74, 0.77 and 0.67 of the colours): a mean of pixels mixes a thing
 # with what is around it. The encoder has sorted that out before the mean is taken. So a thumbnail of
