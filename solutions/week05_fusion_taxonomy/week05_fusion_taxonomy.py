@@ -261,6 +261,10 @@ from course_lib.microworld import draw_questions
 from course_lib.microworld.blocks import question_blocks
 from course_lib.vision import to_pixels
 
+pixels = {name: to_pixels(torch.from_numpy(world.album(name).pictures)) for name in ("train", "new")}
+raw = {name: F.unfold(one, 8, stride=8).transpose(1, 2) for name, one in pixels.items()}
+albums = {"raw patches": (raw["train"], raw["new"])}
+albums["features"] = (world.train.features, world.new.features)
 reader = Late(world, LateFusion, 8)  # only to read questions and to number answers; it never trains
 
 
@@ -275,10 +279,6 @@ def asked(album, n):
 
 
 lessons, exam = asked(world.train, 2), asked(world.new, 8)
-pixels = {name: to_pixels(torch.from_numpy(world.album(name).pictures)) for name in ("train", "new")}
-raw = {name: F.unfold(one, 8, stride=8).transpose(1, 2) for name, one in pixels.items()}
-albums = {"raw patches": (raw["train"], raw["new"])}
-albums["features"] = (world.train.features, world.new.features)
 
 
 # %% experiment="a_late_one_trained"
@@ -374,8 +374,8 @@ for n in (1, 10, 100, 1000):
 Table(["n pictures, n texts", "GFLOPs, two vectors", "GFLOPs, in one stream", "times as many"], rows)
 
 # %% [markdown]
-# **What we learnt.** For one picture and one text the factor is 1.8. For a thousand of each it is 967, and the
-# vectors can be kept for the next question besides. So a search among very many pictures begins with
+# **What we learnt.** For one picture and one text the factor is 1.8. For a thousand of each it is 967, and
+# the vectors can be kept for the next question besides. So a search among very many pictures begins with
 # vectors, and a model that reads both together judges the few that are found.
 #
 # Training has the same gift: a batch of B pairs, encoded once, gives B² − B wrong pairs to learn from. Per
