@@ -399,28 +399,255 @@ Table(["picture", "numbers", "patches", "newlines", "tokens", "parameters"], row
 # 2,368: more rows, more newlines.
 
 # %% [markdown]
-# (begin section 3)
+# ## 3 · At the output
 #
+# The other end. Picture and question become **one vector each**, and nothing but the two vectors ever meets:
 #
+# $$y = g(z_{\text{image}},\ z_{\text{text}})$$
 #
+# CLIP's $g$ is a cosine, times a temperature. Who wants an answer, not a match, takes a small head for $g$.
+# Either way each side is summed up *without knowing of the other*: whatever a question may ask for has to be
+# in the picture's vector already.
 #
-# (end section 3)
+# Three things that are often told of this pattern, and what there is to them:
+#
+# - *"Late fusion."* One text means by it one vector a side, as here; another, two streams that are "shallow
+#   until the final layers"; a third, any model with an encoder of its own, LLaVA included. Say where
+#   they meet, and there is nothing to confuse: at the output.
+# - *"A head of about 1M parameters."* CLIP has two projections without bias and one temperature. The larger
+#   L/14 has 1,376,257 parameters there, the smaller B/32 has 655,361. The next cell counts them.
+# - *"No spatial questions."* The reason given is that a mean over patches forgets where each of them was. The
+#   mean does. Whether the *vector* does, you will measure below, and it is less simple than that.
+
+# %% experiment="clips_heads"
+with torch.device("meta"):  # shapes, and not one number
+    clips = {
+        "CLIP L/14": (nn.Linear(1024, 768, bias=False), nn.Linear(768, 768, bias=False)),
+        "CLIP B/32": (nn.Linear(768, 512, bias=False), nn.Linear(512, 512, bias=False)),
+    }
+rows = [
+    [name, count(image), count(text), 1, count(image) + count(text) + 1]
+    for name, (image, text) in clips.items()
+]
+assert [row[-1] for row in rows] == [1_376_257, 655_361]
+Table(["", "picture's projection", "text's projection", "temperature", "where the two meet"], rows)
 
 # %% [markdown]
-# (begin late_fusion)
+# ### Exercise 4 · Two vectors and a head
 #
+# Difficulty ●●○○○ · 15 minutes · 3 points
 #
+# Write `LateFusion(d_visual, d_text, d_shared, n_answers)`.
 #
+# - `self.picture` is an `nn.Linear` from `d_visual` to `d_shared`; `self.question` is one from `d_text`.
+# - `self.head` is an `nn.Sequential`: linear from `3 * d_shared` to `d_shared`, `nn.GELU()`, linear to
+#   `n_answers`.
+# - `forward(visual, text, visual_mask, text_mask)`: each side becomes the **mean over its kept tokens**, then
+#   goes through its linear map. The head reads `[seen, asked, seen * asked]`, in this order: the picture's
+#   vector, the question's, and their product, number by number. Its logits, (b, n_answers), are the result.
+# - In both masks True means **keep**; None keeps all. Each side has its own, of its own length: (b, v) and
+#   (b, t).
+# - Where a row keeps nothing, its mean is zeros. They go through the linear map like any other mean.
+# - What you are given stays as it was, and gradients reach both sides.
 #
-# (end late_fusion)
+# Why the product? A linear map on `[seen, asked]` adds what the picture says to what the question says. In
+# the product, the question decides how much each number of the picture counts.
+#
+# <details><summary>Hint 1</summary>
+#
+# Both sides need the same mean. Write it once, as a function of tokens and a mask, above the class.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# A mask as numbers is 1 for kept and 0 for hidden. What do you get if you multiply and add up? And what
+# number divides it: all tokens, or those that are kept *in this row*?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `einsum(tokens, kept, "b s d, b s -> b d")` is the sum of the kept tokens. Where none is kept you would
+# divide 0 by 0; `.clamp(min=1)` on the count leaves 0 divided by 1.
+# </details>
+# <details><summary>Hint 4: pseudocode</summary>
+#
+#     mean of tokens: no mask?  the mean over all
+#                     kept = mask as numbers                                  b s
+#                     sum of tokens * kept over s / number kept, at least 1   b d
+#     forward:        seen  = picture(mean of visual)                         b d_shared
+#                     asked = question(mean of text)                          b d_shared
+#                     return head(seen, asked and seen * asked, side by side)
+# </details>
+
+
+# %% exercise="late_fusion"
+class LateFusion(nn.Module):
+    """Answers from one vector of the picture and one of the question."""
+
+    def __init__(self, d_visual: int, d_text: int, d_shared: int, n_answers: int) -> None:
+        super().__init__()
+        ### BEGIN SOLUTION
+        self.picture, self.question = nn.Linear(d_visual, d_shared), nn.Linear(d_text, d_shared)
+        self.head = nn.Sequential(
+            nn.Linear(3 * d_shared, d_shared), nn.GELU(), nn.Linear(d_shared, n_answers)
+        )
+        ### END SOLUTION
+
+    def forward(
+        self,
+        visual: Float[Tensor, "b v d_visual"],
+        text: Float[Tensor, "b t d_text"],
+        visual_mask: Bool[Tensor, "b v"] | None = None,
+        text_mask: Bool[Tensor, "b t"] | None = None,
+    ) -> Float[Tensor, "b n_answers"]:
+        ### BEGIN SOLUTION
+        means = []
+        for tokens, mask in ((visual, visual_mask), (text, text_mask)):
+            kept = tokens.new_ones(tokens.shape[:2]) if mask is None else mask.to(tokens.dtype)
+            number = kept.sum(dim=1, keepdim=True).clamp(min=1)
+            means.append(einsum(tokens, kept, "b s d, b s -> b d") / number)
+        seen, asked = self.picture(means[0]), self.question(means[1])
+        return self.head(torch.cat([seen, asked, seen * asked], dim=-1))
+        ### END SOLUTION
+
+
+# %% check="late_fusion" points=3
+check("late_fusion", LateFusion)
 
 # %% [markdown]
-# (begin use late_fusion)
+# **Use it** on the claim that a single vector cannot say where. We ask for colours ("what colour is the
+# ring ?") and for places ("where is the ring ?"), and train your module four times. The question's tokens
+# come from the frozen language model. The picture's are the encoder's features, or raw patches that no
+# encoder has read. And its one vector is made in one of two ways: the mean over all 36, or nine means, each
+# of 2 x 2 neighbours, side by side in a single vector that is nine times as wide.
 #
+# Then we shuffle the patches of the test pictures, all in the same way.
 #
+# **Prediction:** which of the four can say where something is? And whom does the shuffling hurt?
+
+# %% experiment="colours_and_places"
+from course_lib.fusion import Late
+from course_lib.microworld import draw_questions
+from course_lib.microworld.blocks import question_blocks
+from course_lib.vision import to_pixels
+
+pixels = {name: to_pixels(torch.from_numpy(world.album(name).pictures)) for name in ("train", "new")}
+raw = {name: F.unfold(one, 8, stride=8).transpose(1, 2) for name, one in pixels.items()}
+albums = {"raw patches": (raw["train"], raw["new"])}
+albums["features"] = (world.train.features, world.new.features)
+reader = Late(world, LateFusion, 8)  # only to read questions and to number answers; it never trains
+
+
+def asked(album, n):
+    """Of n questions to each picture: tokens, their mask, the answer's number, and which ask for a place."""
+    questions = [draw_questions(scene, n, SEED, kinds=("colour", "where")) for scene in album.scenes]
+    blocks = question_blocks(questions, world.vocabulary)
+    real = blocks.keep & ~blocks.is_answer  # True = keep: a word of the question
+    ids, real = rearrange(blocks.ids, "b n k -> (b n) k"), rearrange(real, "b n k -> (b n) k")
+    places = torch.tensor([question.kind == "where" for row in questions for question in row])
+    return reader.read(ids, real), real, reader.classes(blocks).flatten(), places
+
+
+lessons, exam = asked(world.train, 2), asked(world.new, 8)
+
+
+# %% experiment="a_late_one_trained"
+def nine(tokens):
+    """One token, nine times as wide: the means of 2 x 2 neighbours, side by side."""
+    return reduce(tokens, "b (y i x j) d -> b 1 (y x d)", "mean", y=3, i=2, x=3, j=2)
+
+
+def trained(visual, steps=10 if FAST else 300):
+    torch.manual_seed(SEED)
+    late = LateFusion(visual.shape[2], world.d_text, 128, len(reader.answers))
+    optimiser = torch.optim.AdamW(late.parameters(), lr=1e-3)
+    for _ in range(steps):
+        pick = torch.randint(len(lessons[0]), (128,))
+        logits = late(visual[pick // 2], lessons[0][pick], None, lessons[1][pick])
+        optimiser.zero_grad()
+        F.cross_entropy(logits, lessons[2][pick]).backward()
+        optimiser.step()
+    return late
+
+
+def right(logits):
+    """Share of right answers, of colours and of places."""
+    hits, places = (logits.argmax(-1) == exam[2]).float(), exam[3]
+    return hits[~places].mean().item(), hits[places].mean().item()
+
+
+# %% experiment="use_late_fusion" tags=["nbval-ignore-output"]
+order = torch.randperm(36, generator=torch.Generator().manual_seed(SEED))
+rows, found = [], {}
+for name, (seen, new) in albums.items():
+    for vector, summed_up in (("one mean", lambda tokens: tokens), ("nine means", nine)):
+        late = trained(summed_up(seen))
+        for view, tokens in (("own", new), ("shuffled", new[:, order]), ("another's", new.roll(1, 0))):
+            visual = summed_up(tokens).repeat_interleave(8, dim=0)
+            with torch.no_grad():
+                found[name, vector, view] = late(visual, exam[0], None, exam[1])
+            rows.append([name, vector, view, *right(found[name, vector, view])])
+for name in albums:  # a mean cannot tell
+    own, shuffled = (found[name, "one mean", view] for view in ("own", "shuffled"))
+    assert torch.allclose(own, shuffled, atol=1e-3)
+Table(["the picture's tokens", "its vector", "tested with patches", "colour right", "place right"], rows)
+
+# %% [markdown]
+# **What we learnt.** With raw patches the popular claim holds. The mean answers 0.61 of the colours, and of
+# the places 0.125, where another picture's patches leave 0.122. But the same mean over the *encoder's*
+# tokens answers 0.41 of the places. The encoder has positions and attention, so something of *where* is
+# written into each token, and a mean keeps what is written in its tokens. (A second seed moves no place by
+# more than 0.03.)
 #
+# And the number of vectors was never the point. Nine means side by side are one vector, too: 0.46 of the
+# places from raw patches, 0.64 from features. The mean forgets, not the meeting place. Shuffling shows it:
+# where there is one mean it changes nothing, to rounding; the nine means of features it sends to the wrong
+# places, below chance (0.04).
 #
-# (end use late_fusion)
+# A position *added* to each token just before the mean does not help: the mean of the positions is one and
+# the same vector for every picture. The encoder's positions help because layers stand between them and the
+# mean.
+#
+# What stays true: the picture is summed up before anybody has asked. Section 7 has what others answer.
+#
+# ### Where it is unbeaten
+#
+# A vector that knows of no question can be kept. So to find the right one of n texts for each of n pictures
+# takes 2n encodings and n² dot products. A model in which they meet earlier reads all n² pairs.
+#
+# **Prediction:** a thousand pictures, a thousand short texts, our small backbones. By which factor do the
+# costs differ?
+
+# %% experiment="two_towers"
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def flops(call, *inputs):
+    """Products with weights. Attention's own are not counted here: 5 % more in a row of 42 tokens."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        call(*inputs)
+    return counter.get_total_flops()
+
+
+def read(rows, tokens):
+    embeds, keep = torch.randn(rows, tokens, world.d_text), torch.ones(rows, tokens, dtype=torch.bool)
+    world.language_model(embeds, keep, torch.arange(tokens).expand(rows, tokens))
+
+
+look, ask = flops(world.encoder.patch_tokens, pixels["new"][:1]), flops(read, 1, 6)
+pair = flops(read, 1, 36 + 6)
+assert flops(read, 5, 6) == 5 * ask
+rows = []
+for n in (1, 10, 100, 1000):
+    apart, together = n * look + n * ask + 2 * n * n * world.d_text, n * look + n * n * pair
+    rows.append([n, f"{apart / 1e9:,.2f}", f"{together / 1e9:,.2f}", f"{together / apart:,.1f}"])
+Table(["n pictures, n texts", "GFLOPs, two vectors", "GFLOPs, in one stream", "times as many"], rows)
+
+# %% [markdown]
+# **What we learnt.** For one picture and one text the factor is 1.8. For a thousand of each it is 967, and
+# the vectors can be kept for the next question besides. So a search among very many pictures begins with
+# vectors, and a model that reads both together judges the few that are found.
+#
+# Training has the same gift: a batch of B pairs, encoded once, gives B² − B wrong pairs to learn from. Per
+# direction each picture meets B − 1 of them; CLIP's loss reads the same table again by columns.
 
 # %% [markdown]
 # (begin section 4)
@@ -447,20 +674,134 @@ Table(["picture", "numbers", "patches", "newlines", "tokens", "parameters"], row
 # (end use stream_fusion)
 
 # %% [markdown]
-# (begin thumbnail)
+# ### Exercise 6 · A thumbnail
 #
+# Difficulty ●●○○○ · 10 minutes · 2 points
 #
+# A model that meets its picture in two places wants few tokens in the stream and all of them between layers.
+# The few are a thumbnail. NVLM-H does so: a thumbnail of the whole picture in the stream, the tiles in
+# full detail between layers (arXiv:2409.11402). NVLM shrinks the *pixels* and lets its encoder look again.
+# Ours averages *tokens* that are there already: no second look, and a coarser copy of the same.
 #
+# Write `thumbnail(visual, grid, side)`, `b v d -> b n d` with n = side².
 #
-# (end thumbnail)
+# - `visual` holds the tokens of a `grid` of (rows, columns) patches, read row by row.
+# - The copy has `side` rows and `side` columns of **cells**. Each cell is the mean of its patches, and
+#   the cells stand row by row, too. The grid need not be square; then cells are not square either.
+# - A grid that does not hold as many tokens as were given is a `ValueError` with both numbers of tokens.
+# - A `side` below 1, or one that does not divide both rows and columns, is a `ValueError` that names `side`,
+#   rows, columns, and the nearest side that would do.
+#
+# <details><summary>Hint 1</summary>
+#
+# On a grid of 6 x 9 with side=3, how many patches high is a cell, and how many wide? Patches 0 and 1 stand
+# beside each other. Which number has the patch below patch 0?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# einops can take the sequence apart: `(y i x j)` is row of cells, row within the cell, column of cells,
+# column within the cell. Which two letters does the mean remove?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `n % 0` is an error of its own, so ask for `side < 1` first. For the nearest: list all sides that divide
+# both, then `min(fits, key=lambda n: abs(n - side))`.
+# </details>
+# <details><summary>Hint 4: pseudocode</summary>
+#
+#     rows * columns is not v?                   ValueError with both
+#     side < 1, or a remainder in rows or columns?
+#         fits = all n from 1 that divide rows and columns
+#         ValueError with side, rows, columns, and the one of fits nearest to side
+#     return the mean over i and j of (y i x j), with y = x = side
+# </details>
+
+
+# %% exercise="thumbnail"
+def thumbnail(visual: Float[Tensor, "b v d"], grid: tuple[int, int], side: int) -> Float[Tensor, "b n d"]:
+    """A coarse copy of a grid of tokens: the mean of each of side x side cells."""
+    rows, columns = grid
+    ### BEGIN SOLUTION
+    if rows * columns != visual.shape[1]:
+        raise ValueError(f"a grid of {grid} holds {rows * columns} tokens, not {visual.shape[1]}.")
+    if side < 1 or rows % side or columns % side:
+        fits = [n for n in range(1, rows + 1) if rows % n == columns % n == 0]
+        near = min(fits, key=lambda n: abs(n - side))
+        raise ValueError(f"side={side} does not divide {rows} x {columns}; the nearest that does is {near}.")
+    return reduce(visual, "b (y i x j) d -> b (y x) d", "mean", y=side, x=side, i=rows // side)
+    ### END SOLUTION
+
+
+# %% check="thumbnail" points=2
+check("thumbnail", thumbnail)
 
 # %% [markdown]
-# (begin use thumbnail)
+# **Use it** on pixels first, where one can look: every pixel is a token of width 3 on a grid of 48 x 48.
+# Then on the encoder's features, where one has to ask: from a thumbnail, one linear map (a *probe*) is
+# fitted to say which colour stands in each of the nine places. We count two things on new pictures.
+# *Which*: given how many colours there are, does it name them? *Where*: for each thing, does it name the
+# colour in its place?
 #
+# **Prediction:** at one token, four, nine: which of the two is lost, and when is it back? Would the means of
+# raw patches do as well?
+
+# %% experiment="see_thumbnails"
+picture = torch.from_numpy(world.new.pictures[:1]).float()
+views, titles = [], []
+for side in (48, 12, 6, 3, 2, 1):
+    small = thumbnail(rearrange(picture, "b y x c -> b (y x) c"), (48, 48), side)
+    large = repeat(small, "1 (y x) c -> (y i) (x j) c", y=side, i=48 // side, j=48 // side)
+    views.append(large.round().to(torch.uint8))
+    titles.append(f"side {side}: {side * side:,} token{'s' * (side > 1)}")
+plots.album(torch.stack(views).numpy(), titles, "One picture, and its thumbnails in pixels")
+
+# %% experiment="a_probe"
+from course_lib.microworld import COLOURS
+
+
+def colours_by_place(album):
+    there = torch.zeros(len(album.scenes), 9, len(COLOURS))
+    for row, scene in zip(there, album.scenes, strict=True):
+        for thing in scene.things:
+            row[3 * thing.row + thing.column, COLOURS.index(thing.colour)] = 1.0
+    return there
+
+
+def probed(seen, new):
+    """(which colours, and which in which place) of the new pictures, by ridge regression."""
+    seen, new = (F.pad(tokens.flatten(1), (0, 1), value=1.0) for tokens in (seen, new))  # with a bias
+    there = colours_by_place(world.new)
+    wanted, strength = colours_by_place(world.train).flatten(1), 10.0 * torch.eye(seen.shape[1])
+    guess = (new @ torch.linalg.solve(seen.T @ seen + strength, seen.T @ wanted)).view_as(there)
+    ranks = guess.sum(dim=1).argsort(descending=True).argsort()  # of each colour; 0 is the surest
+    some = there.any(dim=1)
+    which = (ranks < some.sum(dim=1, keepdim=True))[some].float().mean().item()
+    where = (guess.argmax(-1) == there.argmax(-1))[there.any(-1)].float().mean().item()
+    return which, where
+
+
+# %% experiment="use_thumbnail" tags=["nbval-ignore-output"]
+rows = [["no picture", 0, *probed(world.train.features[:, :0], world.new.features[:, :0])]]
+told = [colours_by_place(album).amax(dim=1) for album in (world.train, world.new)]
+rows.append(["told which colours, not where", 0, *probed(*told)])
+for name, (seen, new) in albums.items():
+    for side in (1, 2, 3):
+        both = (thumbnail(tokens, world.grid, side) for tokens in (seen, new))
+        rows.append([name, side * side, *probed(*both)])
+Table(["the picture's tokens", "tokens in the thumbnail", "which colours", "which colour where"], rows)
+
+# %% [markdown]
+# **What we learnt.** One mean of features still names the colours, 99.7 % of them: *what* outlives the mean.
+# *Where* does not: 0.71, when somebody who is told the colours and no place gets 0.66. Four tokens
+# bring it to 0.95, nine to 1.00: the nine cells are the nine places. For a linear probe the other 27
+# tokens have nothing to add about colours. What they may hold of shapes and edges, we did not ask.
 #
+# Raw patches do worse at every side (0.74, 0.77 and 0.67 of the colours): a mean of pixels mixes a thing
+# with what is around it. The encoder has sorted that out before the mean is taken. So a thumbnail of
+# features is not the small picture that you saw above, but a short summary of each region.
 #
-#
-# (end use thumbnail)
+# A probe says what is *in* the tokens. Whether a language model gets it out of them is another question, and
+# the hybrid in section 7 answers it.
 
 # %% [markdown]
 # (begin section 5)
