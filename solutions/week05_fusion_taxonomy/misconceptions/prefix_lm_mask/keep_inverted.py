@@ -1,0 +1,18 @@
+"""Misconception: True in keep is padding.
+
+Tell: You hide what is real and show the padding. True in keep is a real token.
+
+Caught by: TODO
+"""
+
+import torch
+
+
+def prefix_lm_mask(keep, is_prefix):
+    if keep.shape != is_prefix.shape:
+        raise ValueError(f"keep is {tuple(keep.shape)}, is_prefix is {tuple(is_prefix.shape)}.")
+    s = keep.shape[1]
+    earlier = torch.ones(s, s, dtype=torch.bool).tril()
+    itself = torch.eye(s, dtype=torch.bool)
+    both = is_prefix[:, :, None] & is_prefix[:, None, :]
+    return ((earlier | both) & ~keep[:, None, :]) | itself
