@@ -142,6 +142,15 @@ def the_mask_arrives_at_the_blocks(subject, reference, draw):
     garbage = torch.where(mask[..., None], visual, 3 * draw.normal(*visual.shape))
     expect_same(ours(garbage, ids, keep, mask), clean, look=look)
     expect_different(ours(visual, ids, keep, ~mask), clean, look=look)
+    for p in (P, V):  # as many tokens in front as there are visual ones, too: they stay real
+        ours, theirs = pair(subject, reference, draw, n_layers=3, p=p)
+        seen = expect_tensor(ours(visual, ids, keep, mask), (B, T, WORDS), look=look)
+        expect_same(
+            seen,
+            theirs(visual, ids, keep, mask),
+            tolerance=1e-4,
+            look="visual_mask is for the blocks. What enter returned is real in the stream, all of it.",
+        )
 
 
 @claim("stream_fusion", "Whoever says who sees whom, or what stands where, is obeyed.", weight=2)
@@ -151,7 +160,9 @@ def what_is_given_is_used(subject, reference, draw):
     keep = padded(draw)
     s = P + T
     plain = at_words(ours(visual, ids, keep), keep)
-    sees = (draw.uniform(0, 1, B, s, s) < 0.5) | torch.eye(s, dtype=torch.bool)
+    # Nobody looks at padding: where it stands, and so what it says, is left to whoever counts.
+    real = torch.cat([keep.new_ones(B, P), keep], dim=1)
+    sees = (draw.uniform(0, 1, B, s, s) < 0.5) & real[:, None] | torch.eye(s, dtype=torch.bool)
     positions = draw.integers(0, 30, B, s)
     for name, given in (
         ("sees", {"sees": sees}),

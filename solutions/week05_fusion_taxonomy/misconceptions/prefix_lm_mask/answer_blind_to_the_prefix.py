@@ -3,7 +3,7 @@
 Tell: Your answer sees no token of the prefix: it is written without picture and question. The triangle
 below the diagonal stays for the answer, all of it.
 
-Caught by: TODO
+Caught by: the_four_quarters_are_right, each_token_sees_what_it_may, nothing_before_an_answer_sees_it
 """
 
 import torch

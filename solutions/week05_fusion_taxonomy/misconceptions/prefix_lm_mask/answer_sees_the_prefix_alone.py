@@ -3,7 +3,7 @@
 Tell: Your answer's words do not see the words of the answer before them. Then none knows how far the
 answer has come.
 
-Caught by: TODO
+Caught by: the_four_quarters_are_right, each_token_sees_what_it_may, nothing_before_an_answer_sees_it
 """
 
 import torch

@@ -2,7 +2,7 @@
 
 Tell: You refuse what does not fit and do not say what was given. Name both shapes.
 
-Caught by: TODO
+Caught by: different_shapes_are_refused
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You let every token see every token of the prefix, later ones too. With two turns an answer then
 sees the question that follows it. Both have to be of the prefix.
 
-Caught by: TODO
+Caught by: each_token_sees_what_it_may
 """
 
 import torch

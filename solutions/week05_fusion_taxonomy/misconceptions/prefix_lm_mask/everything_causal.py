@@ -3,7 +3,7 @@
 Tell: Your table is the causal one: is_prefix changes nothing. A picture that stands first is still read
 without the question.
 
-Caught by: TODO
+Caught by: the_four_quarters_are_right, each_token_sees_what_it_may, the_prefix_sees_all_of_itself
 """
 
 import torch

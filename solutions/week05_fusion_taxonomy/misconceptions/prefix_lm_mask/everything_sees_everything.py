@@ -3,7 +3,7 @@
 Tell: Your answer sees itself ahead: every token sees all that is real. It then copies what it is asked
 to predict, the loss falls to nothing, and nothing is learned.
 
-Caught by: TODO
+Caught by: the_four_quarters_are_right, each_token_sees_what_it_may, nothing_before_an_answer_sees_it
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: You open the triangle for the answer and leave the prefix causal. True in is_prefix is what is
 given: picture and question.
 
-Caught by: TODO
+Caught by: the_four_quarters_are_right, each_token_sees_what_it_may, the_prefix_sees_all_of_itself,
+nothing_before_an_answer_sees_it
 """
 
 import torch

@@ -2,7 +2,8 @@
 
 Tell: You hide what is real and show the padding. True in keep is a real token.
 
-Caught by: TODO
+Caught by: the_four_quarters_are_right, no_real_token_sees_padding, each_token_sees_what_it_may,
+the_prefix_sees_all_of_itself, nothing_before_an_answer_sees_it, padding_is_seen_by_nobody
 """
 
 import torch

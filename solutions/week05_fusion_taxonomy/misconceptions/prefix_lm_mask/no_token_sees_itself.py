@@ -3,7 +3,8 @@
 Tell: Your tokens do not see themselves. What is predicted at a place is the next word; this one is
 known.
 
-Caught by: TODO
+Caught by: the_four_quarters_are_right, each_token_sees_what_it_may, the_prefix_sees_all_of_itself,
+nothing_before_an_answer_sees_it, no_row_is_empty
 """
 
 import torch

@@ -2,7 +2,10 @@
 
 Tell: You return one table for all rows. Each has its own prefix and its own padding.
 
-Caught by: TODO
+Caught by: there_is_a_table_for_each_row, the_four_quarters_are_right, no_real_token_sees_padding,
+each_token_sees_what_it_may, the_prefix_sees_all_of_itself, nothing_before_an_answer_sees_it,
+padding_is_seen_by_nobody, no_row_is_empty, a_boolean_table_and_nothing_changed,
+different_shapes_are_refused
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: Your table holds numbers. torch's attention adds numbers to the scores, and hides nothing by adding
 0: return booleans.
 
-Caught by: TODO
+Caught by: there_is_a_table_for_each_row, a_boolean_table_and_nothing_changed
 """
 
 import torch

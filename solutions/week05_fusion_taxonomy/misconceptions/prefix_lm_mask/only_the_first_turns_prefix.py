@@ -3,7 +3,7 @@
 Tell: You end the prefix at the first token that is not of it. A second question is prefix again,
 wherever it stands.
 
-Caught by: TODO
+Caught by: each_token_sees_what_it_may, the_prefix_sees_all_of_itself
 """
 
 import torch

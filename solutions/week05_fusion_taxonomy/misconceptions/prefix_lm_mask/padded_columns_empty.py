@@ -3,7 +3,7 @@
 Tell: You take out the columns of padding last, the diagonal with them. Then a row padded in front has
 tokens that see nothing, and a softmax over nothing is NaN.
 
-Caught by: TODO
+Caught by: no_real_token_sees_padding, no_row_is_empty
 """
 
 import torch

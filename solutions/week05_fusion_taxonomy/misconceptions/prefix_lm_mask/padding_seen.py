@@ -3,7 +3,7 @@
 Tell: Your real tokens see padding. The loss leaves it out as an answer; as something to look at only the
 mask can.
 
-Caught by: TODO
+Caught by: no_real_token_sees_padding, each_token_sees_what_it_may, padding_is_seen_by_nobody
 """
 
 import torch

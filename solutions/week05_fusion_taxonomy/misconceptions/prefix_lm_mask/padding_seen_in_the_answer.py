@@ -2,7 +2,7 @@
 
 Tell: You take padding out of the prefix and leave the answer's in view. keep holds for every column.
 
-Caught by: TODO
+Caught by: each_token_sees_what_it_may, padding_is_seen_by_nobody
 """
 
 import torch

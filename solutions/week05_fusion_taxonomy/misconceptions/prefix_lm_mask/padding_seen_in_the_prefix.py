@@ -3,7 +3,7 @@
 Tell: You open the triangle for the prefix after you have taken the padding out, and padding within the
 prefix is seen again. Take it out last.
 
-Caught by: TODO
+Caught by: no_real_token_sees_padding, each_token_sees_what_it_may, padding_is_seen_by_nobody
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: Your rows of padding are empty, and a softmax over nothing is NaN, which soon is everywhere. Let
 every token see itself.
 
-Caught by: TODO
+Caught by: no_real_token_sees_padding, no_row_is_empty
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You count the prefix and take so many tokens from the front. With padding in front, or two turns,
 it stands elsewhere: is_prefix says where.
 
-Caught by: TODO
+Caught by: each_token_sees_what_it_may, the_prefix_sees_all_of_itself, nothing_before_an_answer_sees_it
 """
 
 import torch

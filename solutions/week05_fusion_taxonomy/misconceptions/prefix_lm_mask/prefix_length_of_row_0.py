@@ -3,7 +3,7 @@
 Tell: You open the triangle by the first row's prefix in every row. Questions differ in length: each row
 has its own.
 
-Caught by: TODO
+Caught by: each_token_sees_what_it_may, the_prefix_sees_all_of_itself, nothing_before_an_answer_sees_it
 """
 
 import torch

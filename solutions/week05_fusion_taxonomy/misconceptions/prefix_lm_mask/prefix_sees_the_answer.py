@@ -3,7 +3,7 @@
 Tell: Your prefix sees the answer, and from the prefix the answer's next word comes back to the place
 where it is asked for. Both have to be of the prefix.
 
-Caught by: TODO
+Caught by: the_four_quarters_are_right, each_token_sees_what_it_may, nothing_before_an_answer_sees_it
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You take padding out of the rows: it looks at nothing and is looked at by all. Who is looked at
 stands in the columns.
 
-Caught by: TODO
+Caught by: no_real_token_sees_padding, each_token_sees_what_it_may, padding_is_seen_by_nobody
 """
 
 import torch

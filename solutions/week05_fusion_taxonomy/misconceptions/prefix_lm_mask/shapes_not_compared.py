@@ -3,7 +3,7 @@
 Tell: You take one row of is_prefix for a whole batch, or none at all, because the shapes happen to
 broadcast. Refuse it, and name both shapes.
 
-Caught by: TODO
+Caught by: different_shapes_are_refused
 """
 
 import torch

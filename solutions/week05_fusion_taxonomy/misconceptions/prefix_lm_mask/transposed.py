@@ -3,7 +3,8 @@
 Tell: Your table is turned round. Row i says whom token i sees; your answer's first word is seen by what
 stands before it.
 
-Caught by: TODO
+Caught by: the_four_quarters_are_right, no_real_token_sees_padding, each_token_sees_what_it_may,
+nothing_before_an_answer_sees_it, padding_is_seen_by_nobody
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: Your triangle is upside down: the answer sees what is to come and not what came. Row i, columns up
 to i: below the diagonal.
 
-Caught by: TODO
+Caught by: the_four_quarters_are_right, each_token_sees_what_it_may, nothing_before_an_answer_sees_it
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You open everything up to the last token of the prefix. Where two turns stand in a row, the first
 answer is in there, and sees itself ahead.
 
-Caught by: TODO
+Caught by: each_token_sees_what_it_may, nothing_before_an_answer_sees_it
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You write into the mask that you were given; whoever gave it still needs it. & makes a new one, &=
 does not.
 
-Caught by: TODO
+Caught by: a_boolean_table_and_nothing_changed
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: You run all blocks before the first layer. A block asks with what the words have become by its
 layer; at the entrance they know nothing of each other yet.
 
-Caught by: TODO
+Caught by: padding_is_not_there, blocks_stand_before_their_layers, a_hybrid_has_both_doors,
+the_mask_arrives_at_the_blocks, what_is_given_is_used, gradients_pass_through_the_frozen_model
 """
 
 import torch

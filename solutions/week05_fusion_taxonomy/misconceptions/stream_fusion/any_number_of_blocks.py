@@ -3,7 +3,7 @@
 Tell: You do not count the blocks. One too many never learns, and one too few is an IndexError in the
 middle of a training.
 
-Caught by: TODO
+Caught by: what_does_not_fit_is_refused
 """
 
 import torch

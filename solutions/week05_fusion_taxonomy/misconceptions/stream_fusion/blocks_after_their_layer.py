@@ -3,7 +3,8 @@
 Tell: Your block n stands one layer late: before layer n * interval + 1, which is behind the layer it
 belongs in front of; the last one may never be called.
 
-Caught by: TODO
+Caught by: padding_is_not_there, blocks_stand_before_their_layers, a_hybrid_has_both_doors,
+the_mask_arrives_at_the_blocks, what_is_given_is_used, gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: Your blocks change visual tokens, too. They let words read the picture; the picture's own tokens
 pass by unchanged.
 
-Caught by: TODO
+Caught by: padding_is_not_there, a_hybrid_has_both_doors, the_mask_arrives_at_the_blocks,
+what_is_given_is_used, gradients_pass_through_the_frozen_model
 """
 
 import torch

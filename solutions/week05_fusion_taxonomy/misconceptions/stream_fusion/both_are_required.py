@@ -3,7 +3,9 @@
 Tell: You refuse a model with only one of the two doors. One is enough: enter alone is LLaVA, blocks
 alone Flamingo.
 
-Caught by: TODO
+Caught by: there_are_logits_at_each_word, the_picture_stands_before_the_words,
+in_front_the_picture_is_read_first, padding_is_not_there, blocks_stand_before_their_layers,
+the_mask_arrives_at_the_blocks, gradients_pass_through_the_frozen_model, what_does_not_fit_is_refused
 """
 
 import torch

@@ -3,7 +3,9 @@
 Tell: You multiply the word embeddings by the root of their width. The 2017 transformer and Gemma do;
 this language model was trained without, and reads words as they are.
 
-Caught by: TODO
+Caught by: in_front_the_picture_is_read_first, padding_is_not_there, blocks_stand_before_their_layers,
+a_hybrid_has_both_doors, the_mask_arrives_at_the_blocks, what_is_given_is_used,
+gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You freeze the language model inside. With raw patches it has to learn to see, so it must train:
 who trains is decided outside.
 
-Caught by: TODO
+Caught by: who_trains_is_decided_outside
 """
 
 import torch

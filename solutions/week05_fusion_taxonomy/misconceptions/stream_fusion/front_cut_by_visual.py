@@ -3,7 +3,9 @@
 Tell: You count visual.shape[1] tokens in front. How many there are is what enter returned: a resampler
 takes 36 and hands over 9.
 
-Caught by: TODO
+Caught by: there_are_logits_at_each_word, the_picture_stands_before_the_words,
+in_front_the_picture_is_read_first, padding_is_not_there, a_hybrid_has_both_doors,
+the_mask_arrives_at_the_blocks, what_is_given_is_used, gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: Your blocks stand before layers interval - 1, 2 * interval - 1 and so on. OpenFlamingo counts like
 that; Flamingo and this exercise start at layer 0.
 
-Caught by: TODO
+Caught by: blocks_stand_before_their_layers, a_hybrid_has_both_doors
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: Your blocks stand before layers 0, 1, 2 and so on until there are none left. With an interval they
 are spread: 0, interval, 2 * interval.
 
-Caught by: TODO
+Caught by: blocks_stand_before_their_layers, a_hybrid_has_both_doors
 """
 
 import torch

@@ -3,7 +3,9 @@
 Tell: Your mask has an entry for each word and none for the visual tokens in front. Put as many Trues
 before it as enter returned.
 
-Caught by: TODO
+Caught by: there_are_logits_at_each_word, the_picture_stands_before_the_words,
+in_front_the_picture_is_read_first, padding_is_not_there, a_hybrid_has_both_doors,
+the_mask_arrives_at_the_blocks, what_is_given_is_used, gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -3,7 +3,9 @@
 Tell: You return logits at visual tokens, too. What follows a visual token is asked by nobody; who counts
 words then counts the wrong rows.
 
-Caught by: TODO
+Caught by: there_are_logits_at_each_word, the_picture_stands_before_the_words,
+in_front_the_picture_is_read_first, padding_is_not_there, a_hybrid_has_both_doors,
+the_mask_arrives_at_the_blocks, what_is_given_is_used, gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -2,7 +2,7 @@
 
 Tell: You turn visual_mask round. True means keep, in your arguments and in the blocks'.
 
-Caught by: TODO
+Caught by: the_mask_arrives_at_the_blocks
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You take visual_mask and call the blocks without it, so hidden visual tokens are read like real
 ones. It is a block's third argument.
 
-Caught by: TODO
+Caught by: the_mask_arrives_at_the_blocks
 """
 
 import torch

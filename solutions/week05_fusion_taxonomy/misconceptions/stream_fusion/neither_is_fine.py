@@ -3,7 +3,7 @@
 Tell: You build a model in which no picture has a way in. It would train, answer, and have seen nothing:
 refuse it.
 
-Caught by: TODO
+Caught by: a_picture_needs_a_way_in, what_does_not_fit_is_refused
 """
 
 import torch

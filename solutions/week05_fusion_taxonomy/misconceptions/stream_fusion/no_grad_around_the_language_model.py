@@ -3,7 +3,7 @@
 Tell: You run the language model under no_grad, and nothing before it can learn. Frozen means its own
 numbers stay; gradients must pass through.
 
-Caught by: TODO
+Caught by: gradients_pass_through_the_frozen_model
 """
 
 import torch

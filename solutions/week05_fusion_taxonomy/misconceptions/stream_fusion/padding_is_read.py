@@ -3,7 +3,7 @@
 Tell: You tell the language model that all words are real, so it reads padding. keep says which are: True
 = keep.
 
-Caught by: TODO
+Caught by: padding_is_not_there, what_is_given_is_used
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: You add the mean of the picture's tokens to every word. Then all words get the same, and none can
 look at one place; they stand in front, each a token.
 
-Caught by: TODO
+Caught by: in_front_the_picture_is_read_first, padding_is_not_there, a_hybrid_has_both_doors,
+the_mask_arrives_at_the_blocks, what_is_given_is_used, gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: All your visual tokens stand at position 0, so their order is gone, and the first word stands
 beside them. Each token of the stream has a place of its own.
 
-Caught by: TODO
+Caught by: in_front_the_picture_is_read_first, padding_is_not_there, a_hybrid_has_both_doors,
+the_mask_arrives_at_the_blocks, what_is_given_is_used, gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You count layers // interval places. Five layers with interval 2 have three: before layers 0, 2 and
 4.
 
-Caught by: TODO
+Caught by: blocks_stand_before_their_layers, what_does_not_fit_is_refused
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: Your positions start again at 0 with the first word, so that words and visual tokens stand in the
 same places. Positions run through the whole stream.
 
-Caught by: TODO
+Caught by: in_front_the_picture_is_read_first, padding_is_not_there, a_hybrid_has_both_doors,
+the_mask_arrives_at_the_blocks, what_is_given_is_used, gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You count padding as places, so a row padded in front says something else than the same row
 without. Count what is real.
 
-Caught by: TODO
+Caught by: padding_is_not_there, what_is_given_is_used
 """
 
 import torch

@@ -2,7 +2,9 @@
 
 Tell: Your positions start at 1. cumsum counts the token itself; the first stands at 0.
 
-Caught by: TODO
+Caught by: in_front_the_picture_is_read_first, padding_is_not_there, blocks_stand_before_their_layers,
+a_hybrid_has_both_doors, the_mask_arrives_at_the_blocks, what_is_given_is_used,
+gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You take positions and count your own. Many questions behind one picture each go on from the
 picture, which no counting finds.
 
-Caught by: TODO
+Caught by: what_is_given_is_used
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You cut what sees says down to what is real and not later. Whoever gives it has thought of that; it
 takes the place of the causal mask.
 
-Caught by: TODO
+Caught by: what_is_given_is_used
 """
 
 import torch

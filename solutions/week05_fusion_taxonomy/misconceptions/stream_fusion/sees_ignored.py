@@ -3,7 +3,7 @@
 Tell: You take sees and do not use it. Whoever gives it decides who sees whom: a prefix-LM, or many
 questions behind one picture.
 
-Caught by: TODO
+Caught by: what_is_given_is_used
 """
 
 import torch

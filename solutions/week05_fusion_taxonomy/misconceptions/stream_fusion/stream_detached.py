@@ -2,7 +2,7 @@
 
 Tell: You detach the picture's tokens, so enter never learns, whatever requires_grad says.
 
-Caught by: TODO
+Caught by: gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -3,7 +3,9 @@
 Tell: You put the words in front of the picture. In a causal model no word then sees any of it: what
 stands first is read without what follows.
 
-Caught by: TODO
+Caught by: the_picture_stands_before_the_words, in_front_the_picture_is_read_first, padding_is_not_there,
+a_hybrid_has_both_doors, the_mask_arrives_at_the_blocks, what_is_given_is_used,
+gradients_pass_through_the_frozen_model
 """
 
 import torch

@@ -3,7 +3,9 @@
 Tell: Your blocks get the mask of the words. What they read is the picture, and its mask is visual_mask,
 one entry for each visual token.
 
-Caught by: TODO
+Caught by: there_are_logits_at_each_word, the_picture_stands_before_the_words, padding_is_not_there,
+blocks_stand_before_their_layers, a_hybrid_has_both_doors, the_mask_arrives_at_the_blocks,
+what_is_given_is_used, gradients_pass_through_the_frozen_model
 """
 
 import torch

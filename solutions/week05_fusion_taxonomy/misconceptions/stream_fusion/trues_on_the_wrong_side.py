@@ -3,7 +3,7 @@
 Tell: You put the Trues of the visual tokens behind those of the words. The picture stands in front; so
 does its part of the mask.
 
-Caught by: TODO
+Caught by: padding_is_not_there, what_is_given_is_used
 """
 
 import torch

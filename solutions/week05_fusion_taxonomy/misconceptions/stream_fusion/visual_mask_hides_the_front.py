@@ -3,7 +3,7 @@
 Tell: You hide tokens of the stream by visual_mask. It belongs to the tokens that the blocks read; what
 enter returns may be fewer, and is real.
 
-Caught by: TODO
+Caught by: the_mask_arrives_at_the_blocks
 """
 
 import torch
@@ -29,8 +29,8 @@ class StreamFusion(nn.Module):
         front = words[:, :0] if self.enter is None else self.enter(visual)
         p = front.shape[1]
         real = torch.cat([keep.new_ones(front.shape[:2]), keep], dim=1)
-        if visual_mask is not None:
-            real = torch.cat([visual_mask.any(dim=1, keepdim=True).expand(-1, p), keep], dim=1)
+        if visual_mask is not None and visual_mask.shape[1] == p:
+            real = torch.cat([visual_mask, keep], dim=1)
         if positions is None:
             positions = (real.long().cumsum(dim=1) - 1).clamp(min=0)
 
