@@ -23,7 +23,8 @@ def prefix_lm_mask(keep: Bool[Tensor, "b s"], is_prefix: Bool[Tensor, "..."]) ->
 
     Args:
         keep: True = keep: a token that is real. Nothing sees a token that is not, but itself.
-        is_prefix: bool[b s]. True for picture and question, False for the answer. A row without a prefix is causal.
+        is_prefix: bool[b s]. True for picture and question, False for the answer. A row without a prefix is
+            causal.
 
     Shapes:
         returns  bool[b s s]   row i: whom token i sees

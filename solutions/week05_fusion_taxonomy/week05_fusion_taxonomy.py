@@ -516,31 +516,31 @@ Table(["mask", "visual tokens moved", *(f"behind layer {i}" for i in range(4))],
 # It need not pay: *may* see is not *will use*. This language model has never been trained to look ahead. How
 # a prefix-LM does after training stands in section 7.
 #
-# One more step in the wrong direction: let the answer see itself, too, by calling everything prefix. We train
-# two tiny language models on questions and answers alone, without pictures, one by each mask. Then both write
-# the first word of an answer that they do not see. **Prediction:** which has the lower loss, and which writes
-# more right answers?
+# One step further is one too far: call everything prefix, so that the answer sees itself, too. We train two
+# tiny language models on questions and answers alone, without pictures, one under each mask. Then both write
+# the first word of answers that are not there to be seen. **Prediction:** which has the lower loss at the end
+# of its training, and which is the better one when it has to write?
 
 # %% experiment="a_leak"
 from course_lib.language import LanguageModel, LanguageSizes
 from course_lib.microworld import draw_questions
 from course_lib.microworld.blocks import question_blocks
 
-drawn = [draw_questions(scene, 8, seed=SEED) for scene in world.train.scenes[:500]]
+drawn = [draw_questions(scene, 8, seed=SEED) for scene in world.train.scenes[:200]]
 blocks = question_blocks(drawn, world.vocabulary)
 ids, keep, answer = (one.flatten(0, 1) for one in (blocks.ids, blocks.keep, blocks.is_answer))
 positions, given = torch.arange(ids.shape[1])[None], keep & ~answer  # True = keep
 
 
 def trained(prefix):
-    """A language model of two layers after 100 steps under this mask, and its last loss."""
+    """A language model of one layer after 60 steps under this mask, and its last loss."""
     torch.manual_seed(SEED)
-    tiny = LanguageModel(LanguageSizes(len(world.vocabulary), d_model=32, n_layers=2, n_heads=2, d_hidden=64))
+    tiny = LanguageModel(LanguageSizes(len(world.vocabulary), d_model=32, n_layers=1, n_heads=2, d_hidden=64))
     optimiser = torch.optim.Adam(tiny.parameters(), lr=1e-2)
-    for _ in range(5 if FAST else 100):
-        row = torch.randint(len(ids), (64,))
+    for _ in range(5 if FAST else 60):
+        row = torch.randint(len(ids), (32,))
         sees, hit = prefix_lm_mask(keep[row], prefix[row]), answer[row, 1:]
-        logits = tiny(tiny.model.embed_tokens(ids[row]), sees, positions.expand(64, -1))[:, :-1]
+        logits = tiny(tiny.model.embed_tokens(ids[row]), sees, positions.expand(32, -1))[:, :-1]
         loss = F.cross_entropy(logits[hit], ids[row, 1:][hit])
         optimiser.zero_grad()
         loss.backward()
@@ -549,21 +549,26 @@ def trained(prefix):
 
 
 # %% experiment="a_leak_seen"
-sees, last, each = prefix_lm_mask(given, given)[:800], given[:800].sum(dim=1) - 1, torch.arange(800)
-rows = []
+sees, last, each = prefix_lm_mask(given, given), given.sum(dim=1) - 1, torch.arange(len(ids))
+first_word, rows = ids[each, last + 1], []
 for name, prefix in {"prefix-LM": given, "everything is prefix": keep}.items():
     tiny, loss = trained(prefix)
-    with torch.no_grad():
-        logits = tiny(tiny.model.embed_tokens(ids[:800]), sees, positions.expand(800, -1))
-    right = logits[each, last].argmax(dim=-1) == ids[each, last + 1]
-    rows.append([name, loss, right.float().mean().item()])
+    with torch.no_grad():  # the answer is hidden from everybody, as when one writes it
+        logits = tiny(tiny.model.embed_tokens(ids), sees, positions.expand(len(ids), -1))[each, last]
+    right = (logits.argmax(dim=-1) == first_word).float().mean().item()
+    rows.append([name, loss, F.cross_entropy(logits, first_word).item(), right])
 if not FAST:
-    assert rows[1][1] < rows[0][1] / 5
-    assert rows[1][2] < rows[0][2]
-Table(["mask in training", "last loss", "first word right, answer unseen"], rows)
+    assert rows[1][1] < rows[0][1] / 2
+    assert rows[1][2] > rows[0][2] * 1.5
+Table(["mask in training", "last loss, trained", "loss of the first word, written", "right"], rows)
 
 # %% [markdown]
-# **What we learnt.** TODO
+# **What we learnt.** The lower loss is the worse model. With everything called prefix, the word to be
+# predicted stands in plain sight one place further on. The loss falls to 0.10, and what has been learned is
+# to copy. When the answer is not there, the loss of its first word is 3.2, against 1.3 for the prefix-LM
+# (three seeds: 3.1 to 4.1, against 1.2 to 1.3). The share of right first words hides it, 0.32 against 0.34:
+# without a picture both guess. Nothing crashed, and the curve looked better than ever. A loss that is too
+# good is a mask to look at.
 
 # %% [markdown]
 # (begin experiment influence)
