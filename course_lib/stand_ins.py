@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from course_lib.errors import CourseError, ShapeError
 from course_lib.tiny_captioner import TinyCaptioner, TinyProcessor
+from course_lib.tiny_runs import TinyProducts, TinyRanks, TinyReuser, TinyScribbler, TinyShut, TinyWires
 
 
 class LinearRead(nn.Module):
@@ -513,7 +514,13 @@ STAND_INS: dict[str, Callable[..., nn.Module]] = {
     "tiny_matcher": TinyMatcher,
     "tiny_pipeline": TinyPipeline,
     "tiny_processor": TinyProcessor,
+    "tiny_products": TinyProducts,
     "tiny_qformer": TinyQFormer,
+    "tiny_ranks": TinyRanks,
+    "tiny_reuser": TinyReuser,
+    "tiny_scribbler": TinyScribbler,
+    "tiny_shut": TinyShut,
+    "tiny_wires": TinyWires,
     "tiny_writer": TinyWriter,
 }
 

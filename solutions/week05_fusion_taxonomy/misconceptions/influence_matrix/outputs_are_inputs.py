@@ -1,0 +1,30 @@
+"""Misconception: There are as many outputs as inputs.
+
+Tell: Your table is square, with as many rows as there are inputs. A model may have more outputs, or fewer:
+count what comes back.
+
+Caught by: x
+"""
+
+import torch
+
+
+@torch.no_grad()
+def influence_matrix(run, inputs, tries=3, seed=0):
+    if not inputs or tries < 1:
+        raise ValueError(f"{len(inputs)} inputs and {tries} tries; give at least one of each.")
+    draw = torch.Generator().manual_seed(seed)
+    before = [one.clone() for one in run([one.clone() for one in inputs])]
+    again = run([one.clone() for one in inputs])
+    if not all(torch.equal(old, new) for old, new in zip(before, again, strict=True)):
+        raise ValueError("two runs with the same inputs differ; call eval() first.")
+    size = len(inputs)
+    moved = torch.zeros(size, size, dtype=torch.bool)
+    for n, one in enumerate(inputs):
+        for _ in range(tries):
+            changed = [other.clone() for other in inputs]
+            changed[n] = torch.randn(one.shape, generator=draw)
+            after = run(changed)
+            for o, (old, new) in enumerate(zip(before[:size], after[:size], strict=True)):
+                moved[o, n] |= not torch.equal(old, new)
+    return moved
