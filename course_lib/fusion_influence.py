@@ -18,6 +18,7 @@ Axes in this file:
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -148,10 +149,10 @@ class _Pieces:
         """The language model reads these words; what goes into each layer, and out of the last, is kept."""
         states: list[Tensor] = []
 
-        def read(module: nn.Module, ids: tuple[Tensor, ...], words: Tensor) -> Tensor:
+        def read(module: nn.Module, ids: tuple[Any, ...], words: Tensor) -> Tensor:
             return torch.stack([*given[len(STRIPS) :]]).reshape(words.shape)
 
-        def keep(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        def keep(module: nn.Module, arguments: tuple[Any, ...]) -> None:
             states.append(arguments[0])
 
         decoder = self.language.model

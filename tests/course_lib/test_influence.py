@@ -57,6 +57,7 @@ def test_inputs_are_left_as_they_were_and_no_gradient_is_kept() -> None:
 
 def test_a_model_that_is_awake_is_refused_and_told_what_to_do() -> None:
     model = known("tiny_wires").train()
+    model.get_parameter("scale").data.fill_(1.0)
     with pytest.raises(ShapeError, match="eval"):
         influence_matrix(model, inputs())
 

@@ -101,7 +101,7 @@ def shift_and_stretch_are_not_enough(subject, reference, draw):
     expect_wires(subject(run, inputs_for(draw, 3)), wires, look)
 
 
-@claim("influence_matrix", "Where a factor is zero, it alone is heard: everything else stays as it is.")
+@claim("influence_matrix", "Where a factor is zero, it alone is heard.")
 def behind_a_zero_nothing_else_is_heard(subject, reference, draw):
     wires = wiring(draw, 5, 4)
     run = model(subject, draw, "tiny_products", wires)
@@ -118,9 +118,7 @@ def behind_a_zero_nothing_else_is_heard(subject, reference, draw):
     expect_wires(subject(run, inputs), heard, look)
 
 
-@claim(
-    "influence_matrix", "Each call differs from your inputs in one of them at most, and in all its numbers."
-)
+@claim("influence_matrix", "A call differs from your inputs in one of them at most, and in all its numbers.")
 def one_input_is_replaced_as_a_whole(subject, reference, draw):
     n = 5
     run = model(subject, draw, "tiny_wires", draw.uniform(0.5, 1.5, 2, n))

@@ -3,7 +3,10 @@
 Tell: You never put an input back: from the second column on, each contains the ones before it. Begin each
 try with your own inputs.
 
-Caught by: x
+Caught by: a_triangle_comes_back_as_a_triangle, every_wire_is_found_and_no_other,
+the_faintest_influence_counts, one_number_that_moves_is_enough, a_path_that_is_mostly_shut_is_found,
+shift_and_stretch_are_not_enough, behind_a_zero_nothing_else_is_heard, one_input_is_replaced_as_a_whole,
+a_model_may_write_into_what_it_gets, a_model_may_reuse_its_outputs, what_is_not_deterministic_is_refused
 """
 
 import torch

@@ -2,7 +2,7 @@
 
 Tell: You add a constant. Whatever takes the mean off, as a LayerNorm does, hears nothing of it.
 
-Caught by: x
+Caught by: a_path_that_is_mostly_shut_is_found, shift_and_stretch_are_not_enough
 """
 
 import torch

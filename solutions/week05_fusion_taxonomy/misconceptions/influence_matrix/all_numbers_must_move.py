@@ -2,7 +2,7 @@
 
 Tell: You ask whether all numbers of an output changed. One that did is enough.
 
-Caught by: x
+Caught by: one_number_that_moves_is_enough
 """
 
 import torch

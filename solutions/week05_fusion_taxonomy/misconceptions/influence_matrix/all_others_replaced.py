@@ -3,7 +3,10 @@
 Tell: You replace all the inputs but one. Then what moves says that something among the others arrives, and
 not what.
 
-Caught by: x
+Caught by: a_triangle_comes_back_as_a_triangle, every_wire_is_found_and_no_other,
+the_faintest_influence_counts, one_number_that_moves_is_enough, a_path_that_is_mostly_shut_is_found,
+shift_and_stretch_are_not_enough, behind_a_zero_nothing_else_is_heard, one_input_is_replaced_as_a_whole,
+a_model_may_write_into_what_it_gets, a_model_may_reuse_its_outputs, what_is_not_deterministic_is_refused
 """
 
 import torch
@@ -19,7 +22,7 @@ def influence_matrix(run, inputs, tries=3, seed=0):
     if not all(torch.equal(old, new) for old, new in zip(before, again, strict=True)):
         raise ValueError("two runs with the same inputs differ; call eval() first.")
     moved = torch.zeros(len(before), len(inputs), dtype=torch.bool)
-    for n, one in enumerate(inputs):
+    for n in range(len(inputs)):
         for _ in range(tries):
             changed = [other.clone() for other in inputs]
             for k, other in enumerate(inputs):

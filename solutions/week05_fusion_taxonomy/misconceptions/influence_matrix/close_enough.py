@@ -3,7 +3,7 @@
 Tell: You compare with a tolerance, so an influence of one part in a million counts as none. What cannot
 reach an output changes not one bit of it; compare exactly.
 
-Caught by: x
+Caught by: the_faintest_influence_counts
 """
 
 import torch

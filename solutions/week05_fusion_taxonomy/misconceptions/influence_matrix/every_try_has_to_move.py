@@ -3,7 +3,7 @@
 Tell: You ask that an output moves in every try. That one replacement stops at a shut ReLU proves nothing;
 that one arrives proves everything.
 
-Caught by: x
+Caught by: a_path_that_is_mostly_shut_is_found
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: You ask for the slope at one place. A ReLU that is shut there, a rank or a rounding has none, and a
 change that is large enough gets through all the same.
 
-Caught by: x
+Caught by: a_path_that_is_mostly_shut_is_found, shift_and_stretch_are_not_enough,
+behind_a_zero_nothing_else_is_heard, the_seed_decides_what_is_drawn, a_model_may_reuse_its_outputs
 """
 
 import torch

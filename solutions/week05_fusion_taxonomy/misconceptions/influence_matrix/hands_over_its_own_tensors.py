@@ -3,7 +3,7 @@
 Tell: You hand the model your own tensors. One that works in place changes them, and the second run reads
 something else than the first. Hand it copies.
 
-Caught by: x
+Caught by: a_model_may_write_into_what_it_gets
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You draw from torch's own generator and leave `seed` aside. Then nobody can repeat what you found.
 Draw with a generator that is seeded with it.
 
-Caught by: x
+Caught by: the_seed_decides_what_is_drawn
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You keep the model's own tensors as the first answer. A model that writes its next answer into them
 changes yours as well, and nothing ever moves. Keep a copy.
 
-Caught by: x
+Caught by: a_model_may_reuse_its_outputs
 """
 
 import torch

@@ -2,7 +2,7 @@
 
 Tell: Each try overwrites what the one before has found. Once an output has moved, it can be moved.
 
-Caught by: x
+Caught by: a_path_that_is_mostly_shut_is_found
 """
 
 import torch

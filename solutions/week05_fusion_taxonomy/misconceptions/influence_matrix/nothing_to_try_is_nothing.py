@@ -3,7 +3,7 @@
 Tell: No try, or no input, gives an empty or all-False table without a word. That reads as a finding; say
 that nothing was tried.
 
-Caught by: x
+Caught by: nothing_to_try_is_refused
 """
 
 import torch

@@ -2,7 +2,7 @@
 
 Tell: You replace the first number of an input and leave the others. An output may hear only one of those.
 
-Caught by: x
+Caught by: a_path_that_is_mostly_shut_is_found, one_input_is_replaced_as_a_whole
 """
 
 import torch
@@ -18,7 +18,7 @@ def influence_matrix(run, inputs, tries=3, seed=0):
     if not all(torch.equal(old, new) for old, new in zip(before, again, strict=True)):
         raise ValueError("two runs with the same inputs differ; call eval() first.")
     moved = torch.zeros(len(before), len(inputs), dtype=torch.bool)
-    for n, one in enumerate(inputs):
+    for n in range(len(inputs)):
         for _ in range(tries):
             changed = [other.clone() for other in inputs]
             changed[n].view(-1)[0] = torch.randn((), generator=draw)

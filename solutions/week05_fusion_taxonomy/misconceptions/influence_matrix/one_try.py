@@ -3,7 +3,7 @@
 Tell: You try once, whatever `tries` says. A ReLU that stays shut for this one replacement lets the next one
 through.
 
-Caught by: x
+Caught by: a_path_that_is_mostly_shut_is_found
 """
 
 import torch

@@ -3,7 +3,7 @@
 Tell: You seed torch before each run, so that dropout drops the same numbers every time and two runs agree.
 That hides a model which is not in eval mode, and the table is that of one thinned network.
 
-Caught by: x
+Caught by: dropout_awake_is_refused, what_is_not_deterministic_is_refused
 """
 
 import torch

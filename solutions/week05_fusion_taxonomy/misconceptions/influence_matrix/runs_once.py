@@ -3,7 +3,7 @@
 Tell: You never ask whether the same inputs give the same answer. With dropout awake everything moves
 everything, and the table is full for no reason.
 
-Caught by: x
+Caught by: dropout_awake_is_refused, what_is_not_deterministic_is_refused
 """
 
 import torch

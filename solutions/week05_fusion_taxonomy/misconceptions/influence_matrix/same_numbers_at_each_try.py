@@ -3,7 +3,7 @@
 Tell: You make a new generator with the same seed for each try, so all tries draw the same numbers. One try
 would do as well. Make it once, before the loops.
 
-Caught by: x
+Caught by: a_path_that_is_mostly_shut_is_found
 """
 
 import torch

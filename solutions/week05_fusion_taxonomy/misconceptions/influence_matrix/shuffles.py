@@ -3,7 +3,9 @@
 Tell: You shuffle an input's own numbers. A model that hears their sum, as after a mean over tokens, hears
 no difference.
 
-Caught by: x
+Caught by: a_triangle_comes_back_as_a_triangle, every_wire_is_found_and_no_other,
+the_faintest_influence_counts, one_number_that_moves_is_enough, a_path_that_is_mostly_shut_is_found,
+behind_a_zero_nothing_else_is_heard, one_input_is_replaced_as_a_whole, what_is_not_deterministic_is_refused
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: You multiply an input by a number. What divides by the size, as a norm does, hears nothing of it, and
 zeros stay zeros.
 
-Caught by: x
+Caught by: a_path_that_is_mostly_shut_is_found, shift_and_stretch_are_not_enough,
+behind_a_zero_nothing_else_is_heard
 """
 
 import torch

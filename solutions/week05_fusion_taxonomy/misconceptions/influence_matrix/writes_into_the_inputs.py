@@ -3,7 +3,7 @@
 Tell: You write the random numbers into the tensors you were given. Your table is right, and whoever gave
 you the inputs has lost them.
 
-Caught by: x
+Caught by: inputs_stay_as_they_were, a_model_may_write_into_what_it_gets
 """
 
 import torch

@@ -3,7 +3,8 @@
 Tell: You put zeros in the input's place. Where it is zero already, nothing changes, and a hundred tries are
 one.
 
-Caught by: x
+Caught by: a_path_that_is_mostly_shut_is_found, behind_a_zero_nothing_else_is_heard,
+the_seed_decides_what_is_drawn
 """
 
 import torch
@@ -13,7 +14,6 @@ import torch
 def influence_matrix(run, inputs, tries=3, seed=0):
     if not inputs or tries < 1:
         raise ValueError(f"{len(inputs)} inputs and {tries} tries; give at least one of each.")
-    draw = torch.Generator().manual_seed(seed)
     before = [one.clone() for one in run([one.clone() for one in inputs])]
     again = run([one.clone() for one in inputs])
     if not all(torch.equal(old, new) for old, new in zip(before, again, strict=True)):
