@@ -223,6 +223,6 @@ def how_deep(found: Mapping[str, Mapping[str, Bool[Tensor, " stages"]]]) -> Exhi
     for heard, table in panels.items():
         first = [stages[int(row.argmax())] if row.any() else "nowhere" for row in table]
         for stage in dict.fromkeys(first):
-            names = ", ".join(name for name, own in zip(found, first, strict=True) if own == stage)
-            said.append(f"{heard}, first at {stage!r}: {names}" if stage != "nowhere" else f"never: {names}")
-    return replace(figure, alt=f"Two tables of yes and no. {'; '.join(said).capitalize()}.")
+            names = " · ".join(name for name, own in zip(found, first, strict=True) if own == stage)
+            said.append(f"{heard}, {'never' if stage == 'nowhere' else f'first at {stage!r}'}: {names}")
+    return replace(figure, alt=f"Two tables of yes and no. {'; '.join(said)}.")

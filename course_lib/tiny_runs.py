@@ -58,7 +58,7 @@ class TinyShut(TinyWires):
     """Hears an input only where the sum of its numbers is large: a ReLU that is mostly shut."""
 
     def hear(self, one: Tensor) -> Float[Tensor, ""]:
-        return torch.relu(one.sum() / one.numel() ** 0.5 - 0.8)
+        return torch.relu(one.sum() / one.numel() ** 0.5 - 0.3)
 
 
 class TinyRanks(TinyWires):

@@ -80,14 +80,16 @@ def one_number_that_moves_is_enough(subject, reference, draw):
 
 @claim("influence_matrix", "With tries enough, a path that is mostly shut is found.", weight=2)
 def a_path_that_is_mostly_shut_is_found(subject, reference, draw):
-    wires = wiring(draw, 3, 6)
+    wires = wiring(draw, 3, 4)
     run = model(subject, draw, "tiny_shut", wires)
-    inputs = [-one.abs() for one in inputs_for(draw, 6)]
+    inputs = [-one.abs() for one in inputs_for(draw, 4)]
+    found = [subject(run, inputs, tries=40, seed=seed) for seed in draw.permutation(97)[:6].tolist()]
     look = (
-        "A ReLU lets about one in five replacements through, and at your inputs it is shut. Are there as many "
-        "different replacements as tries, and is one that arrives enough?"
+        "A ReLU lets about two in five replacements through, and at your inputs it is shut. Are there as "
+        "many different replacements as tries, and is one that arrives enough?"
     )
-    expect_wires(subject(run, inputs, tries=70), wires, look)
+    for seen in found:
+        expect_wires(seen, wires, look)
 
 
 @claim("influence_matrix", "A model that sees neither a shift nor a stretch is found out, too.")
@@ -95,8 +97,8 @@ def shift_and_stretch_are_not_enough(subject, reference, draw):
     wires = wiring(draw, 5, 3)
     run = model(subject, draw, "tiny_ranks", wires)
     look = (
-        "This model reads in what order an input's numbers are, as one with a norm in front hears no mean and "
-        "no size. What do you put in the input's place?"
+        "This model reads in what order an input's numbers are, as one with a norm in front hears no mean "
+        "and no size. What do you put in the input's place?"
     )
     expect_wires(subject(run, inputs_for(draw, 3)), wires, look)
 
@@ -176,7 +178,7 @@ def a_model_may_write_into_what_it_gets(subject, reference, draw):
 def a_model_may_reuse_its_outputs(subject, reference, draw):
     wires = wiring(draw, 4, 3)
     run = model(subject, draw, "tiny_reuser", wires)
-    look = "This model writes every answer into the same tensors. Is what you compare with still the first answer?"
+    look = "This model writes each answer into the same tensors. Is the first answer still the first?"
     expect_wires(subject(run, inputs_for(draw, 3)), wires, look)
 
 
