@@ -622,8 +622,14 @@ STAND_INS: dict[str, Callable[..., nn.Module]] = {
     "tiny_matcher": TinyMatcher,
     "tiny_pipeline": TinyPipeline,
     "tiny_processor": TinyProcessor,
+    "tiny_products": TinyProducts,
     "tiny_qformer": TinyQFormer,
+    "tiny_ranks": TinyRanks,
     "tiny_reader": TinyReader,
+    "tiny_reuser": TinyReuser,
+    "tiny_scribbler": TinyScribbler,
+    "tiny_shut": TinyShut,
+    "tiny_wires": TinyWires,
     "tiny_writer": TinyWriter,
 }
 
