@@ -1,6 +1,6 @@
 """What one answer costs a language model: reading the picture and the question, writing, and remembering.
 
-A picture meets the text in one of two places. In the *stream*, each visual token is read by every layer like a
+A picture meets the text in one of two places. In the *stream*, every layer reads each visual token like a
 word. Between layers, it stands beside the stream: a gated cross-attention before every n-th layer reads it,
 and its keys and values are made once.
 

@@ -290,9 +290,9 @@ def activation_bytes(
     Args:
         sizes: of the decoder.
         tokens: of the row.
-        training: False: the largest single tensor that is alive at any moment. True: the inputs of every
-            matrix product and of the feed-forward's activation, which the backward pass needs again: a floor,
-            because norms and rotations keep some of their own.
+        training: False: the largest single tensor that is alive at any moment. True: what the backward pass
+            needs again, as a floor: what goes into each matrix product, norm, activation and product of two
+            tensors, and the logits. A norm or a rotation written out in steps keeps some more.
         bytes_per_number: 2 in half precision.
         fused: whether attention is computed without writing the square of scores into memory.
         logits: of the last token, or of all. In training it is all.
@@ -307,9 +307,11 @@ def activation_bytes(
     if not training:
         alive = (t * s.d_model, t * inner, t * s.d_hidden, 0 if fused else square, said * s.n_words)
         return bytes_per_number * max(alive)
-    attention = t * s.d_model + (t * inner + 2 * t * kv) + (0 if fused else square) + t * inner
-    feed = t * s.d_model + (3 if s.gated else 2) * t * s.d_hidden
-    return bytes_per_number * (s.n_layers * (attention + feed) + t * s.d_model + said * s.n_words)
+    norms = 2 * 2 * t * s.d_model  # what goes into each, and what comes out of it
+    attention = 2 * t * inner + 2 * t * kv + (0 if fused else square)
+    feed = (4 if s.gated else 2) * t * s.d_hidden  # before and after the activation; its partner, the product
+    layers = s.n_layers * (norms + attention + feed)
+    return bytes_per_number * (layers + 2 * t * s.d_model + said * s.n_words)
 
 
 # -- small things ------------------------------------------------------------------------------------------

@@ -9,11 +9,13 @@ Axes in this file:
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from course_lib.cost_model import DecoderSizes
 from course_lib.errors import CourseError, ShapeError
 from course_lib.tiny_captioner import TinyCaptioner, TinyProcessor
 
@@ -501,9 +503,11 @@ class TinyQFormer(nn.Module):
         return tokens
 
 
-STAND_INS: dict[str, Callable[..., nn.Module]] = {
+# Sizes are no module, but they too come from outside the exercise, and travel by the same name.
+STAND_INS: dict[str, Callable[..., Any]] = {
     "adding_blocks": AddingBlocks,
     "cached_reader": CachedReader,
+    "decoder_sizes": DecoderSizes,
     "feed_forward": PlainFeedForward,
     "linear_read": LinearRead,
     "masked_read": MaskedRead,
@@ -518,7 +522,7 @@ STAND_INS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def build(name: str, **kwargs: int) -> nn.Module:
+def build(name: str, **kwargs: int) -> Any:
     """Build the stand-in called `name`."""
     if name not in STAND_INS:
         raise CourseError(f"there is no stand-in called {name!r}; known are {', '.join(sorted(STAND_INS))}.")
