@@ -348,20 +348,182 @@ def answer_cost(
 check("answer_cost", answer_cost)
 
 # %% [markdown]
-# (begin use answer_cost)
+# **Use it** on one language model, LLaMA-7B, with three places to meet: all visual tokens in the stream,
+# behind a perceptron; a resampler's 64 latents in the stream; all visual tokens beside it, read by blocks
+# before every fourth layer. Bridges are counted; the encoder, the same for all three, is not. The answer has
+# 30 tokens.
 #
-#
-#
-#
-# (end use answer_cost)
+# **Prediction:** with 576 visual tokens and a question of 50 tokens, which of the three is cheapest before
+# the first word? And with 512 tokens of text? Where do the two lower lines of the cache cross?
+
+# %% experiment="use_answer_cost"
+from course_lib import cost_figures, cost_model, costs, real_sizes
+
+short, long = (cost_figures.three_bridges(answer_cost, 576, text) for text in (50, 512))
+stream, latents, beside = cost_figures.PLACES
+assert short[beside][0] < short[latents][0] < short[stream][0]
+assert long[latents][0] < long[beside][0] < long[stream][0]
+for text in (50, 512):  # 8 blocks of 256 visual tokens keep what 32 layers of 64 latents keep
+    at_256 = cost_figures.three_bridges(answer_cost, 256, text)
+    assert at_256[beside][1] == at_256[latents][1]
+cost_figures.bills(answer_cost)
 
 # %% [markdown]
-# (begin popular figures)
+# **What we learnt.** With 576 visual tokens and 50 of text, the stream costs 8.34 TFLOP before the first
+# word, 64 latents 1.53, and blocks beside the stream 0.88. With 512 tokens of text it is 14.74, 7.68 and
+# 8.29: now the latents are ahead. Eight blocks with a feed-forward each are nearly a quarter more layers, and
+# *every word of text passes them*. So "cross-attention is cheaper" is true of long pictures with short texts.
 #
+# The cache is simpler. A visual token in the stream is kept in 32 layers, beside it in 8. Eight times 256 is
+# 32 times 64: up to 256 visual tokens the blocks keep less than the latents, above it they keep more,
+# whatever the text.
 #
+# Now eight published models, by their sizes alone. Each gets one picture and 50 tokens of text, and writes
+# 30. **Prediction:** which one has the smallest cache, and is it the smallest model?
+
+# %% experiment="eight_bills"
+rows = []
+for name, model in real_sizes.REAL.items():
+    bill = answer_cost(model.decoder, model.visual, 50, 30, model.cross_every, model.d_visual)
+    rows.append(
+        [
+            name,
+            f"{model.parameters / 1e9:.2f} B",
+            f"{model.bridge / model.parameters:.1%}",
+            model.visual,
+            bill["context"],
+            f"{bill['prefill'] / 1e12:.2f}",
+            f"{bill['writing'] / 30 / 1e9:.1f}",
+            f"{bill['cache_bytes'] / 2**20:.0f}",
+        ]
+    )
+header = ["model", "parameters", "bridge", "visual", "context", "TFLOP before", "GFLOP a word", "MiB cached"]
+Table(header, rows)
+
+# %% [markdown]
+# **What we learnt.** PaliGemma, the smallest, keeps 6 MiB and LLaVA-NeXT 1,504. More than 2,672 visual tokens
+# lie between the two: PaliGemma has 18 layers, and its eight query heads share *one* head of keys. Qwen2-VL,
+# with 4 heads of keys for 28 of queries, keeps just as many tokens in 18 MiB. Who counts tokens alone misses
+# that factor. Llama-3.2 reads 4,100 visual tokens and has 80 tokens in its context. And names are rounded:
+# Fuyu-8B has 9.4 billion parameters.
 #
+# Every model here can be built on the meta device, without a single weight, and then has within 0.5 % the
+# parameters of this table. The exercise's rule agrees to the last FLOP with torch's own counter, on a Llama
+# with shared heads and on a small model with the text side of Llama-3.2, blocks and all.
+
+# %% [markdown]
+# ### Claims we check: costs
 #
-# (end popular figures)
+# These figures travel from summary to summary. Each is checked here by a line of code. **Prediction:** of the
+# first table's nine, how many are right as they stand?
+
+# %% experiment="claims_parameters"
+mlp, linear = cost_model.mlp_parameters(1024, 4096), cost_model.linear_parameters(1024, 4096)
+blip2, fuyu = real_sizes.REAL["BLIP-2 OPT-2.7B"], real_sizes.REAL["Fuyu-8B, 300 x 300"]
+large = cost_model.DecoderSizes(32_000, 8192, 80, 64, 64, 128, 4 * 8192, gated=False)  # Flamingo-80B's blocks
+blocks = [cost_model.gated_parameters(large, d_visual) for d_visual in (1536, 8192)]
+twelve, eighty = ([f"{n * block['total'] / 1e9:.1f}" for block in blocks] for n in (12, 80))
+places = [len(size.places) for size in full_size.FLAMINGOS.values()]
+resampler = cost_model.resampler_parameters(1280, 64, n_layers=6, n_heads=16, d_head=96)
+late = 1024 * 768 + 768 * 768 + 1
+assert (mlp, late, places) == (20_979_712, 1_376_257, [24, 10, 12])
+
+# %% experiment="claims_parameters_counted"
+claims = [
+    ["LLaVA's MLP: 42 M", f"{mlp:,}", "half of it: each matrix was counted twice"],
+    ["ten times its linear bridge", f"{mlp / linear:.2f} times", "five times"],
+    [
+        "ViT-B/16: 150,528 patch parameters",
+        f"{cost_model.linear_parameters(768, 768):,}",
+        "196 x 768 are values",
+    ],
+    ["at the input, raw: 0 parameters", f"{fuyu.bridge:,}", "Fuyu projects its patches"],
+    ["at the output: about 1 M", f"{late:,}", "right in size, for CLIP L/14"],
+    [
+        "Q-Former: 188 M, under 2 %",
+        f"{blip2.bridge:,}, {blip2.bridge / blip2.parameters:.1%}",
+        "188 M is stage 1",
+    ],
+    ["resampler: about 100 M", f"{resampler:,}", "IDEFICS-9B; Flamingo's paper prints 194 M"],
+    ["Flamingo: 10 B beside 80 B", f"{twelve[0]} to {twelve[1]} B", "beside 70 B; 80 B is all together"],
+    [
+        "... a block at every layer",
+        f"12 of 80; all would be {eighty[0]} to {eighty[1]} B",
+        f"blocks: {places}",
+    ],
+]
+Table(["claim", "counted", "so"], claims)
+
+# %% [markdown]
+# **What we learnt.** One of the nine is right in size, "about 1 M" at the output; Flamingo's 10 B would be
+# right beside 70 B. That line has a range because the paper does not print the width that its blocks' keys
+# are made from: it is counted for the resampler's 1,536 and for the text's 8,192. "Every layer", "every
+# fourth" and "every seventh" are all said of Flamingo, and all true, of its sizes of 3, 9 and 80 B, with 24,
+# 10 and 12 blocks.
+
+# %% experiment="claims_flops"
+saved = {
+    text: [answer_cost(real_sizes.LLAMA_7B, visual, text, 0)["prefill"] for visual in (576, 64)]
+    for text in (50, 512)
+}
+squares = {text: costs.score_ratio(576, 64, text) for text in (0, 50, 512)}
+idefics = real_sizes.REAL["IDEFICS-9B"]
+tag = answer_cost(idefics.decoder, 64, 1, 0, idefics.cross_every, idefics.d_visual)
+tiles = [cost_model.picture_tokens(672, 672, 14, tile=336, newlines=rows) for rows in (False, True)]
+block = cost_model.gated_parameters(large, 1536)
+assert squares[0] == 81
+assert (tag["context"], tiles) == (1, [2880, 2928])
+
+# %% experiment="claims_flops_counted"
+claims = [["64 for 576 tokens: attention 81 times cheaper", f"{squares[0]:.0f} times", "with no text at all"]]
+for text, (many, few) in saved.items():
+    counted = f"scores {squares[text]:.1f}, the whole prefill {many / few:.1f} times"
+    claims.append(
+        [f"... with {text} tokens of text", counted, "projections and feed-forward are not squared"]
+    )
+claims += [
+    ["Flamingo: 64 tokens in the context", tag["context"], "the tag; the 64 stand beside the stream"],
+    [
+        "... so they cost nothing",
+        f"{tag['cache_bytes'] / 2**20:.1f} MiB cached",
+        "64 in 8 blocks, one in 32 layers",
+    ],
+    [
+        "a block is mostly attention",
+        f"{block['feed-forward'] / block['total']:.0%} feed-forward",
+        "the other way round",
+    ],
+    ["LLaVA-NeXT, 672 x 672: 2,880 tokens", f"{tiles[1]:,}", "a newline ends each of 48 rows"],
+    [
+        "... in 3 x 3 tiles",
+        f"{cost_model.picture_tokens(1008, 1008, 14, tile=336, max_tiles=9):,}",
+        "2,880 is 2 x 2",
+    ],
+]
+Table(["claim", "counted", "so"], claims)
+
+# %% [markdown]
+# **What we learnt.** The 81 is real, and almost never what one pays: 30.2 times in the scores with 50 tokens
+# of text, 5.6 times in the whole prefill, and 1.9 times with 512. Flamingo's picture takes one place in the
+# context, and at IDEFICS-9B's size 8.5 MiB in the cache, half a MiB of it the tag's. A figure without its
+# text length, its place and its model is a rumour.
+#
+# What does not fit is said in numbers, with the nearest that does: a picture that patches do not tile, too
+# many tiles, a context that is full.
+
+# %% experiment="budgets_that_cannot_be_met"
+refused = {
+    "pixels": lambda: cost_model.picture_tokens(336, 340, 14, merge=2),
+    "tiles": lambda: cost_model.picture_tokens(1500, 1000, 14, tile=336, max_tiles=4),
+    "context": lambda: cost_model.pictures_that_fit(2048, per_picture=2928, text=50),
+    "budget": lambda: cost_model.largest_side(0, patch=14, merge=2),
+}
+for name, ask in refused.items():
+    try:
+        ask()
+    except ValueError as problem:
+        print(f"{name}: {problem}")
+print("largest square in 64 tokens:", cost_model.largest_side(64, patch=14, merge=2), "pixels")
 
 # %% [markdown]
 # (begin explorer)
