@@ -611,6 +611,7 @@ class LinearReads(nn.ModuleList):
 STAND_INS: dict[str, Callable[..., nn.Module]] = {
     "adding_blocks": AddingBlocks,
     "cached_reader": CachedReader,
+    "decoder_sizes": DecoderSizes,
     "feed_forward": PlainFeedForward,
     "linear_read": LinearRead,
     "linear_reads": LinearReads,
