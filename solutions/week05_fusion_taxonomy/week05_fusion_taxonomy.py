@@ -1295,8 +1295,6 @@ Table(["mask", "visual tokens moved", *(f"behind layer {i}" for i in range(4))],
 
 # %% experiment="a_leak"
 from course_lib.language import LanguageModel, LanguageSizes
-from course_lib.microworld import draw_questions
-from course_lib.microworld.blocks import question_blocks
 
 drawn = [draw_questions(scene, 8, seed=SEED) for scene in world.train.scenes[:200]]
 blocks = question_blocks(drawn, world.vocabulary)
