@@ -373,10 +373,10 @@ def _meets(
                 Rectangle((x - 0.13, 7.05), 0.26, 0.26, facecolor=colour, edgecolor="black", lw=0.8)
             )
         arrow(axes, 5.35, 1.83, 5.35, 7.05, head=8)
-        axes.text(5.6, 7.18, "one vector", fontsize=7.5, va="center")
+        axes.text(5.1, 7.18, "one vector", fontsize=7.5, va="center", ha="right")
         axes.text(middle - 0.25, 7.18, "one vector", fontsize=7.5, va="center", ha="right")
         meeting(axes, (4.4 + right) / 2, top + 0.1)
-        axes.text(5.6, 4.2, "each side is read\nwithout the other", fontsize=7.5)
+        axes.text(5.1, 4.2, "each side is read\nwithout the other", fontsize=7.5, ha="right")
         return
     colour = TRAINED if how.trains == "everything" else FROZEN
     box(axes, left, 7.22, right - left, 0.36, "", colour, rounding=0.05)
@@ -496,7 +496,9 @@ def resolution_explorer(picture_tokens: Callable[..., int], live: bool | None = 
         return {
             "width": widgets.IntSlider(value=1008, description="width in pixels", **steps, **wide),
             "height": widgets.IntSlider(value=672, description="height in pixels", **steps, **wide),
-            "tiling": widgets.ToggleButtons(options=["whole", "in tiles"], description="read", **wide),
+            "tiling": widgets.ToggleButtons(
+                options=["whole", "in tiles"], value="in tiles", description="read", **wide
+            ),
             "merge": widgets.ToggleButtons(options=[1, 2, 4], description="merge", **wide),
             "context": widgets.SelectionSlider(
                 options=[2048, 4096, 8192, 32768, 131072],
