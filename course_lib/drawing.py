@@ -12,11 +12,13 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from course_lib.exhibits import BLUE, ORANGE
 
+Number = float | int
+
 FROZEN, TRAINED = "#E8EEF3", "#FFE7B3"
 FROZEN_EDGE, TRAINED_EDGE = "#50606E", "#B36B00"
 
 
-def canvas(width: float, height: float, xmax: float, ymax: float) -> tuple[Figure, Axes]:
+def canvas(width: Number, height: Number, xmax: Number, ymax: Number) -> tuple[Figure, Axes]:
     """An empty figure of so many inches, and its coordinates from 0."""
     figure = Figure(figsize=(width, height))
     axes = figure.add_subplot()
@@ -24,7 +26,7 @@ def canvas(width: float, height: float, xmax: float, ymax: float) -> tuple[Figur
     return figure, axes
 
 
-def blank(axes: Axes, xmax: float, ymax: float) -> None:
+def blank(axes: Axes, xmax: Number, ymax: Number) -> None:
     """Coordinates from 0, and no frame."""
     axes.set_xlim(0, xmax)
     axes.set_ylim(0, ymax)
@@ -33,16 +35,16 @@ def blank(axes: Axes, xmax: float, ymax: float) -> None:
 
 def box(
     axes: Axes,
-    x: float,
-    y: float,
-    w: float,
-    h: float,
+    x: Number,
+    y: Number,
+    w: Number,
+    h: Number,
     text: str = "",
     colour: str = FROZEN,
-    size: float = 9,
+    size: Number = 9,
     *,
     dashed: bool = False,
-    rounding: float = 0.12,
+    rounding: Number = 0.12,
 ) -> None:
     """A part of a model."""
     edge = TRAINED_EDGE if colour == TRAINED else FROZEN_EDGE
@@ -64,17 +66,17 @@ def box(
 
 def arrow(
     axes: Axes,
-    x0: float,
-    y0: float,
-    x1: float,
-    y1: float,
+    x0: Number,
+    y0: Number,
+    x1: Number,
+    y1: Number,
     *,
     colour: str = "black",
     dashed: bool = False,
-    bend: float = 0,
-    width: float = 1.4,
-    shrink: float = 2,
-    head: float = 11,
+    bend: Number = 0,
+    width: Number = 1.4,
+    shrink: Number = 2,
+    head: Number = 11,
 ) -> None:
     """From one place to another."""
     axes.add_patch(
@@ -93,7 +95,7 @@ def arrow(
     )
 
 
-def bar(axes: Axes, x: float, y: float, w: float, h: float, of: str) -> None:
+def bar(axes: Axes, x: Number, y: Number, w: Number, h: Number, of: str) -> None:
     """A row of tokens: "picture" in the stream, "words", or a picture "beside" the stream."""
     looks: dict[str, dict[str, Any]] = {
         "picture": {"facecolor": BLUE, "edgecolor": "white", "hatch": "//"},
@@ -104,6 +106,6 @@ def bar(axes: Axes, x: float, y: float, w: float, h: float, of: str) -> None:
     axes.add_patch(Rectangle((x, y), w, h, facecolor="none", edgecolor="black", linewidth=0.8))
 
 
-def meeting(axes: Axes, x: float, y: float, size: float = 9) -> None:
+def meeting(axes: Axes, x: Number, y: Number, size: Number = 9) -> None:
     """The mark for: here a picture and words meet."""
     axes.plot([x], [y], marker="*", markersize=size * 1.6, color="#D55E00", mec="black", mew=0.6, zorder=5)

@@ -34,8 +34,8 @@ def test_without_a_kernel_there_are_complete_figures():
     assert "3 x 2 tiles" in shown.alt
 
 
-def test_without_ipywidgets_nothing_is_imported(monkeypatch):
-    monkeypatch.setattr(explorers.explorer.__globals__["importlib"].util, "find_spec", lambda _: None)
+def test_without_ipywidgets_there_are_the_same_figures(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert isinstance(fusion_explorer(answer_cost), Exhibit)
     assert isinstance(resolution_explorer(picture_tokens), Exhibit)
 
