@@ -30,8 +30,8 @@ if "google.colab" in sys.modules:  # first drop the week's .whl file into Colab'
 #    both, and two vectors;
 # 4. count what a meeting place costs in tokens, FLOPs and bytes, and design a fusion under a budget.
 #
-# About 3 hours · CPU is enough · needs week 2: projectors and cross-attention, week 3: a resampler, week 4: a
-# Q-Former, and masks · 33 points · Fuyu, Flamingo, PaliGemma, NVLM-H, and arXiv:2504.07951
+# About 3 hours · CPU is enough · needs week 2: projectors and cross-attention, week 3: a resampler,
+# week 4: a Q-Former, and masks · 33 points · Fuyu, Flamingo, PaliGemma, NVLM-H, and arXiv:2504.07951
 
 # %%
 from collections.abc import Callable, Sequence
@@ -89,7 +89,7 @@ FAST = False  # True shortens every experiment, for a trial run; the numbers the
 # 1. *Where can they meet?* A tool that asks any model who can influence whom, and names that mean one thing.
 # 2. *At the input, raw.* No encoder: the language model does the seeing.
 # 3. *At the output.* Two vectors and a head, and what a mean forgets.
-# 4. *In the stream, between layers, or both.* One module behind which seven patterns stand.
+# 4. *In the stream, between layers, or both.* One module, and ten of eleven patterns behind it.
 # 5. *Who may see whom.* A picture placed first cannot see the question, unless a mask lets it.
 # 6. *What it costs.* Tokens, FLOPs, bytes; popular numbers, counted again; two explorers.
 # 7. *The bake-off.* The same scenes for all; the same parameters, then the same FLOPs.
@@ -386,7 +386,7 @@ assert more == 2 * 576
 # %% [markdown]
 # **What we learnt.** Two tiles: 1,152 tokens for 48 patches, and the rest is padding. Tiles cost in steps,
 # so a good program first shrinks a picture to a size that fills its tiles; week 6 does that. Merging 2 × 2
-# patches makes each of these numbers a quarter, which is why most models that read large pictures merge.
+# patches leaves 144 of a tile's 576 tokens. InternVL, SmolVLM and Qwen2-VL all merge.
 
 # %% [markdown]
 # (begin section 7)
@@ -442,17 +442,20 @@ assert more == 2 * 576
 # The whole map on one page. Tokens are those of the micro-world, where a picture has 6 × 6 patches; *v* is
 # the number of visual tokens, *t* of text tokens. The names are those of the bake-off.
 #
-# | pattern | where · what | in the stream | what trains | who sees whom | cost grows with |
+# | pattern | where · what | in the stream | trains | who sees whom | cost grows with |
 # |---|---|---|---|---|---|
-# | early | input · raw patches | 42, newlines too | everything | causal | *v* + *t*, in every layer |
+# | early | input · raw patches | 42, newlines too | everything | causal | *v* + *t* |
 # | early, frozen | input · raw patches | 42 | one matrix | causal | *v* + *t* |
 # | linear, mlp | input · features | 36 | projector | causal | *v* + *t* |
 # | merge | input · features | 9 | projector | causal | *v*/4 + *t* |
-# | resampler, q-former | input · features | 9 | the bottleneck | causal | queries + *t*; *v* in the bridge |
-# | prefix-lm | input · features | 9 | projector | picture and question, both ways | *v*/4 + *t*; no cache across questions |
-# | cross-attention | layers · features | 1, a tag | blocks, gates | words see the picture | *t*, in layers and blocks; *v* in blocks |
-# | hybrid | input and layers · features | 4 | projector, blocks, gates | causal, and words see all | both of these |
-# | late | output · features | 0 | two maps, a head | nobody, until the head | *t*; a picture is encoded once |
+# | resampler, q-former | input · features | 9 | the bottleneck | causal | queries + *t* |
+# | prefix-lm | input · features | 9 | projector | picture and question both ways | *v*/4 + *t* |
+# | cross-attention | layers · features | 1, a tag | blocks, gates | words the picture | *t*; *v* in blocks |
+# | hybrid | input and layers · features | 4 | projector, blocks, gates | both of these | 4 + *t*; *v* in blocks |
+# | late | output · features | 0 | two maps, a head | nobody before the head | *t* |
+#
+# Two costs do not show in the last column. A prefix-LM cannot keep the picture's keys and values for another
+# question. And whoever has an encoder pays for *v* in there, even where the language model sees few tokens.
 #
 # What to keep from this week, apart from the code:
 #
@@ -498,10 +501,11 @@ assert more == 2 * 576
 # * **Tokens that leave.** FastV (arXiv:2403.06764) drops half of the picture's tokens after the second layer,
 #   by the attention that they get. Matryoshka models (arXiv:2405.17430) train one model on many numbers of
 #   tokens, and let the user choose.
-# * **No encoder, again.** EVE (arXiv:2406.11832) and NEO (arXiv:2510.14979) follow Fuyu. Gemma 4 has a variant
-#   without one: in transformers' code, a patch of 48 × 48 raw pixels goes through norms and one linear map.
-#   Shukor et al. (arXiv:2504.07951) trained 457 models. In their words, early fusion is raw patches and late
-#   fusion is an encoder's features, both at the input; the first was no worse, and better when small.
+# * **No encoder, again.** EVE (arXiv:2406.11832) and NEO (arXiv:2510.14979) have none, as Fuyu has none. Of
+#   Gemma 4 there is such a variant: in transformers' code a patch of 48 × 48 raw pixels goes through norms and
+#   two linear maps, and through no attention. Shukor et al. (arXiv:2504.07951) trained 457 models. In their
+#   words, early fusion is raw patches and late fusion is an encoder's features, both at the input; the first
+#   was no worse, and better when small.
 #
 # What closed systems do inside is not public, and this course does not guess.
 #
@@ -527,8 +531,8 @@ assert more == 2 * 576
 # * Wang et al. 2024. *Emu3: Next-Token Prediction is All You Need.* arXiv:2409.18869
 # * Zhou et al. 2024. *Transfusion: Predict the Next Token and Diffuse Images with One Multi-Modal Model.*
 #   arXiv:2408.11039
-# * Meng et al. 2024. *DeepStack: Deeply Stacking Visual Tokens is Surprisingly Simple and Effective for LMMs.*
-#   NeurIPS. arXiv:2406.04334
+# * Meng et al. 2024. *DeepStack: Deeply Stacking Visual Tokens is Surprisingly Simple and Effective for
+#   LMMs.* NeurIPS. arXiv:2406.04334
 # * Chen et al. 2024. *An Image is Worth 1/2 Tokens After Layer 2: Plug-and-Play Inference Acceleration for
 #   Large Vision-Language Models* (FastV). ECCV. arXiv:2403.06764
 # * Cai et al. 2024. *Matryoshka Multimodal Models.* arXiv:2405.17430
