@@ -451,7 +451,7 @@ assert more == 2 * 576
 # | resampler, q-former | input · features | 9 | the bottleneck | causal | queries + *t* |
 # | prefix-lm | input · features | 9 | projector | picture and question both ways | *v*/4 + *t* |
 # | cross-attention | layers · features | 1, a tag | blocks, gates | words the picture | *t*; *v* in blocks |
-# | hybrid | input and layers · features | 4 | projector, blocks, gates | both of these | 4 + *t*; *v* in blocks |
+# | hybrid | input, layers · features | 4 | projector, blocks, gates | causal; words all | *t*; *v* in blocks |
 # | late | output · features | 0 | two maps, a head | nobody before the head | *t* |
 #
 # Two costs do not show in the last column. A prefix-LM cannot keep the picture's keys and values for another
@@ -502,8 +502,8 @@ assert more == 2 * 576
 #   by the attention that they get. Matryoshka models (arXiv:2405.17430) train one model on many numbers of
 #   tokens, and let the user choose.
 # * **No encoder, again.** EVE (arXiv:2406.11832) and NEO (arXiv:2510.14979) have none, as Fuyu has none. Of
-#   Gemma 4 there is such a variant: in transformers' code a patch of 48 × 48 raw pixels goes through norms and
-#   two linear maps, and through no attention. Shukor et al. (arXiv:2504.07951) trained 457 models. In their
+#   Gemma 4 there is such a variant: in transformers' code a patch of 48 × 48 raw pixels goes through norms
+#   and two linear maps, and through no attention. Shukor et al. (arXiv:2504.07951) trained 457 models. In their
 #   words, early fusion is raw patches and late fusion is an encoder's features, both at the input; the first
 #   was no worse, and better when small.
 #
