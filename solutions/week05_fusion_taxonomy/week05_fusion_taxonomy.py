@@ -503,9 +503,10 @@ assert more == 2 * 576
 #   tokens, and let the user choose.
 # * **No encoder, again.** EVE (arXiv:2406.11832) and NEO (arXiv:2510.14979) have none, as Fuyu has none. Of
 #   Gemma 4 there is such a variant: in transformers' code a patch of 48 × 48 raw pixels goes through norms
-#   and two linear maps, and through no attention. Shukor et al. (arXiv:2504.07951) trained 457 models. In their
-#   words, early fusion is raw patches and late fusion is an encoder's features, both at the input; the first
-#   was no worse, and better when small.
+#   and two linear maps, and through no attention.
+# * **How they scale.** Shukor et al. (arXiv:2504.07951) trained 457 models. In their words, early fusion is
+#   raw patches and late fusion is an encoder's features, both at the input; the first was no worse, and
+#   better when small.
 #
 # What closed systems do inside is not public, and this course does not guess.
 #
