@@ -203,7 +203,8 @@ class QuestionFirst(Streamed):
         again: bool,
     ) -> None:
         super().__init__(world, stream(world.language_model, enter), eyes)
-        self.stream, self.again = stream(world.language_model, Preceded(enter)), again
+        # Both stand before the words that follow: both go in by the front, the picture made tokens already.
+        self.stream, self.enter, self.again = stream(world.language_model, nn.Identity()), enter, again
 
     def logits(self, seen: Tensor | None, blocks: Blocks) -> Float[Tensor, "b n k w"]:
         if seen is None:
@@ -218,9 +219,9 @@ class QuestionFirst(Streamed):
             asked, keep = asked & ~mark, answer | mark
         picture = keep.new_ones(len(keep), self.tokens)
         real = torch.cat([asked, picture, keep], dim=1)
-        words = self.language_model.model.embed_tokens(ids)
+        tokens = self.enter(self.visual(seen)).repeat_interleave(n, dim=0)
         found = self.stream(
-            (words, self.visual(seen).repeat_interleave(n, dim=0)),
+            torch.cat([self.language_model.model.embed_tokens(ids), tokens], dim=1),
             ids,
             keep,
             sees=sees_up_to_itself(real),
@@ -331,18 +332,6 @@ class Scaled(nn.Module):
     def forward(self, visual: Tensor) -> Float[Tensor, "b p d"]:
         tokens: Tensor = self.inner(visual)
         return tokens * self.scale
-
-
-class Preceded(nn.Module):
-    """Words, then what enters of a picture."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, both: tuple[Tensor, Tensor]) -> Float[Tensor, "b p d"]:
-        words, visual = both
-        return torch.cat([words, self.inner(visual)], dim=1)
 
 
 class Tag(nn.Module):
