@@ -61,7 +61,7 @@ hostile: setup ## Every hostile notebook against every sandbox (about 10 minutes
 soak: setup ## Grade 1,000 under fire and on a full disk   ARGS='--submissions 200 --kills 50' is 7 minutes
 	@.venv/bin/python -m tests.soak $(ARGS)
 
-bench: setup ## Tables: our grading beside nbgrader's and otter's, our modules beside Idefics', the bridges
+bench: setup ## Tables: grading, modules and bridges beside their likes, and the bake-off of fusions
 	@$(COURSE) bench $(ARGS)
 
 calibrate: setup ## Do the hidden checks catch what they should?         WEEK=02, or all

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from course_lib.cross_attention import CrossAttention
 from course_lib.errors import CourseError
 from course_lib.gated_cross_attention import GatedCrossAttention
-from course_lib.language import LanguageModel, pack, read_blocks
+from course_lib.language import LanguageModel, pack, read_blocks, sees_up_to_itself
 from course_lib.microworld import COLOURS, SHAPES, SIZES
 from course_lib.microworld.blocks import Blocks, exact_match
 from course_lib.microworld.scenes import COLUMNS, DIGITS, ROWS
@@ -152,11 +152,23 @@ class Streamed(Fusion):
             return read_blocks(self.language_model, tag, keep, blocks.ids, blocks.keep)
         visual = self.visual(seen)
         if self.prefix_mask is None:
-            # True = keep: every visual token is real. Questions share a picture, and not each other.
+            # True = keep: every visual token is real. Questions share a picture, and not each other; padding
+            # between them is left out of the row, three words in ten where relations are asked, too.
             sees, positions = pack(torch.ones(b, self.tokens, dtype=torch.bool), blocks.keep)
             ids, keep = rearrange(blocks.ids, "b n k -> b (n k)"), rearrange(blocks.keep, "b n k -> b (n k)")
-            found = self.stream(visual, ids, keep, sees=sees, positions=positions)
-            logits: Tensor = rearrange(found, "b (n k) w -> b n k w", n=n)
+            words = keep.int().argsort(dim=1, descending=True, stable=True)[:, : int(keep.sum(1).max())]
+            row, front = torch.arange(b)[:, None], repeat(torch.arange(self.tokens), "p -> b p", b=b)
+            kept, order = keep[row, words], torch.cat([front, self.tokens + words], dim=1)
+            found = self.stream(
+                visual,
+                ids[row, words],
+                kept,
+                sees=sees[row[:, :, None], order[:, :, None], order[:, None, :]],
+                positions=positions[row, order],
+            )
+            whole = found.new_zeros(*keep.shape, found.shape[-1])
+            whole[row, words] = found * kept[..., None]
+            logits: Tensor = rearrange(whole, "b (n k) w -> b n k w", n=n)
             return logits
         # Here the picture is read anew for each question, since it sees what is asked.
         keep, answer = (rearrange(one, "b n k -> (b n) k") for one in (blocks.keep, blocks.is_answer))
@@ -172,6 +184,51 @@ class Streamed(Fusion):
 
     def right(self, seen: Tensor | None, blocks: Blocks) -> Bool[Tensor, "b n"]:
         return exact_match(self.logits(seen, blocks)[:, :, :-1], blocks)
+
+
+class QuestionFirst(Streamed):
+    """Causal, and the question stands before the picture, so that the picture's tokens can read it.
+
+    Args:
+        again: the whole question stands behind the picture as well. If not, its question mark alone does,
+            and the answer follows it.
+    """
+
+    def __init__(
+        self,
+        world: MicroWorld,
+        stream: Callable[..., nn.Module],
+        enter: nn.Module,
+        eyes: nn.Module,
+        again: bool,
+    ) -> None:
+        super().__init__(world, stream(world.language_model, enter), eyes)
+        # Both stand before the words that follow: both go in by the front, the picture made tokens already.
+        self.stream, self.enter, self.again = stream(world.language_model, nn.Identity()), enter, again
+
+    def logits(self, seen: Tensor | None, blocks: Blocks) -> Float[Tensor, "b n k w"]:
+        if seen is None:
+            return super().logits(seen, blocks)
+        n = blocks.ids.shape[1]
+        ids, keep, answer = (
+            rearrange(one, "b n k -> (b n) k") for one in (blocks.ids, blocks.keep, blocks.is_answer)
+        )
+        asked = keep & ~answer  # True = keep, here and below
+        if not self.again:
+            mark = ids == ids[asked][-1]  # every question ends in the same word
+            asked, keep = asked & ~mark, answer | mark
+        picture = keep.new_ones(len(keep), self.tokens)
+        real = torch.cat([asked, picture, keep], dim=1)
+        tokens = self.enter(self.visual(seen)).repeat_interleave(n, dim=0)
+        found = self.stream(
+            torch.cat([self.language_model.model.embed_tokens(ids), tokens], dim=1),
+            ids,
+            keep,
+            sees=sees_up_to_itself(real),
+            positions=(real.long().cumsum(dim=1) - 1).clamp(min=0),
+        )
+        logits: Tensor = rearrange(found, "(b n) k w -> b n k w", n=n)
+        return logits
 
 
 class Late(Fusion):
@@ -346,8 +403,8 @@ def gated(world: MicroWorld, d_visual: int, n_blocks: int, n_heads: int, d_head:
 class Pattern:
     """One way to meet.
 
-    `make(world, parts, size)` builds it; `size` is the one number by which it grows, `size` the one it has if
-    nobody asks. `learning_rate` is the peak of AdamW's rate that suits it.
+    `make(world, parts, size)` builds it. `size` is the one number by which it grows, a multiple of `step`, as
+    it is if nobody asks; 0 where it cannot grow. `learning_rate` is the peak of AdamW's rate that suits it.
     """
 
     where: str
@@ -356,6 +413,7 @@ class Pattern:
     size: int
     learning_rate: float
     trains: str
+    step: int = 1
 
     def build(self, world: MicroWorld, parts: Parts, size: int | None = None) -> Fusion:
         """A new one, drawn from torch's generator: seed it first."""
@@ -364,9 +422,8 @@ class Pattern:
 
 def _early(world: MicroWorld, parts: Parts, size: int) -> Fusion:
     """Raw patches, and a language model of this width that has read nothing yet."""
-    width = 8 * max(1, round(size / 8))
-    sizes = replace(world.language_model.sizes, d_model=width, d_hidden=8 * round(width * 344 / 128 / 8))
-    stream = parts.stream(LanguageModel(sizes), Raw(parts, width))
+    sizes = replace(world.language_model.sizes, d_model=size, d_hidden=8 * round(size * 344 / 128 / 8))
+    stream = parts.stream(LanguageModel(sizes), Raw(parts, size))
     return Streamed(world, stream, reads="pixels")
 
 
@@ -404,24 +461,30 @@ def _prefix_lm(world: MicroWorld, parts: Parts, size: int) -> Fusion:
     return _concatenated(world, parts, Wide(4 * world.d_visual, size, world.d_text), merge=2, prefix=True)
 
 
+def question_first(world: MicroWorld, parts: Parts, again: bool, size: int = 240) -> Fusion:
+    """ "merge" with the question before the picture. No pattern: the language model never read this order."""
+    enter = Scaled(Wide(4 * world.d_visual, size, world.d_text), world.output_scale)
+    return QuestionFirst(world, parts.stream, enter, Eyes(world.grid, world.d_visual, 2), again)
+
+
 def _resampler(world: MicroWorld, parts: Parts, size: int) -> Fusion:
     inner = nn.Sequential(
-        PerceiverResampler(world.d_visual, n_latents=9, n_layers=1, n_heads=4, d_head=max(1, size // 4)),
-        LinearProjector(world.d_visual, world.d_text),
+        nn.Linear(world.d_visual, size),  # its feed-forward grows with the square of its width
+        PerceiverResampler(size, n_latents=9, n_layers=1, n_heads=4, d_head=size // 4),
+        LinearProjector(size, world.d_text),
     )
     return _concatenated(world, parts, inner, merge=1)
 
 
 def _qformer(world: MicroWorld, parts: Parts, size: int) -> Fusion:
-    width = 4 * max(1, round(size / 4))
-    inner = SimplifiedQFormer(world.d_visual, world.d_text, n_queries=9, n_layers=2, n_heads=4, d_model=width)
+    inner = SimplifiedQFormer(world.d_visual, world.d_text, n_queries=9, n_layers=2, n_heads=4, d_model=size)
     return _concatenated(world, parts, inner, merge=1)
 
 
 def _cross(world: MicroWorld, parts: Parts, size: int) -> Fusion:
     tag = Tag(world.language_model.model.embed_tokens.weight[world.vocabulary.image_id])
     n_layers = world.language_model.sizes.n_layers
-    blocks = gated(world, world.d_visual, n_layers, 4, max(1, size // 4))
+    blocks = gated(world, world.d_visual, n_layers, 4, size // 4)
     return Streamed(
         world, parts.stream(world.language_model, tag, blocks), Eyes(world.grid, world.d_visual, 1)
     )
@@ -430,22 +493,22 @@ def _cross(world: MicroWorld, parts: Parts, size: int) -> Fusion:
 def _hybrid(world: MicroWorld, parts: Parts, size: int) -> Fusion:
     inner = Seen(parts.thumbnail, world.grid, 2, Wide(world.d_visual, size, world.d_text))
     n_blocks = len(range(0, world.language_model.sizes.n_layers, 2))
-    blocks = gated(world, world.d_visual, n_blocks, 4, max(1, size // 4))
+    blocks = gated(world, world.d_visual, n_blocks, 4, size // 4)
     stream = parts.stream(world.language_model, Scaled(inner, world.output_scale), blocks, 2)
     return Streamed(world, stream, Eyes(world.grid, world.d_visual, 1))
 
 
 PATTERNS: dict[str, Pattern] = {
-    "early": Pattern("input", "raw patches", _early, 128, 2e-3, "everything"),
-    "early, frozen": Pattern("input", "raw patches", _early_frozen, 0, 3e-3, "the map of a patch"),
-    "linear": Pattern("input", "features", _linear, 0, 3e-3, "the projector"),
-    "mlp": Pattern("input", "features", _mlp, 512, 3e-3, "the projector"),
-    "merge": Pattern("input", "features", _merged, 240, 3e-3, "the projector"),
-    "resampler": Pattern("input", "features", _resampler, 64, 3e-3, "the resampler"),
-    "q-former": Pattern("input", "features", _qformer, 68, 3e-3, "the Q-Former"),
-    "prefix-lm": Pattern("input", "features", _prefix_lm, 240, 3e-3, "the projector"),
-    "cross-attention": Pattern("layers", "features", _cross, 72, 1e-3, "blocks and gates"),
-    "hybrid": Pattern("input and layers", "features", _hybrid, 96, 1e-3, "projector, blocks and gates"),
+    "early": Pattern("input", "raw patches", _early, 128, 2e-3, "everything", 8),
+    "early, frozen": Pattern("input", "raw patches", _early_frozen, 0, 1.5e-3, "the map of a patch"),
+    "linear": Pattern("input", "features", _linear, 0, 6e-3, "the projector"),
+    "mlp": Pattern("input", "features", _mlp, 512, 6e-3, "the projector"),
+    "merge": Pattern("input", "features", _merged, 240, 6e-3, "the projector"),
+    "resampler": Pattern("input", "features", _resampler, 96, 3e-3, "the resampler", 4),
+    "q-former": Pattern("input", "features", _qformer, 68, 3e-3, "the Q-Former", 4),
+    "prefix-lm": Pattern("input", "features", _prefix_lm, 240, 6e-3, "the projector"),
+    "cross-attention": Pattern("layers", "features", _cross, 72, 2e-3, "blocks and gates", 4),
+    "hybrid": Pattern("input and layers", "features", _hybrid, 96, 2e-3, "projector, blocks and gates", 4),
     "late": Pattern("output", "features", _late, 160, 3e-3, "both maps and the head"),
 }
 

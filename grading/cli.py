@@ -366,7 +366,7 @@ def bench(
     submissions: Annotated[
         int, typer.Option(min=2, max=500, help="Submissions a round, by our grading and by nbgrader's.")
     ] = 24,
-    only: Annotated[str, typer.Option(help="grading, bridges, modules, or all.")] = "all",
+    only: Annotated[str, typer.Option(help="grading, bridges, modules, bakeoff, or all.")] = "all",
     week: WeekName = "02",
     device: Annotated[
         str, typer.Option(help="Where the modules are measured: cpu, or a torch device such as cuda.")
@@ -378,9 +378,9 @@ def bench(
         ),
     ] = 150,
 ) -> None:
-    """Tables: our grading beside nbgrader's and otter's, our modules beside Idefics', the bridges."""
-    if only not in ("grading", "bridges", "modules", "all"):
-        raise UsageError(f"--only {only} means nothing; it is grading, bridges, modules, or all.")
+    """Tables: our grading beside nbgrader's and otter's, our modules beside Idefics', bridges, fusions."""
+    if only not in ("grading", "bridges", "modules", "bakeoff", "all"):
+        raise UsageError(f"--only {only} means nothing; it is grading, bridges, modules, bakeoff, or all.")
     layout = _layout()
     (one,) = _weeks(layout, week, most=1)
     if only in ("grading", "all"):
@@ -401,6 +401,10 @@ def bench(
 
         bench_bridges.speed(layout, out)
         bench_bridges.run(layout, out)
+    if only in ("bakeoff", "all"):
+        from grading import bench_bakeoff
+
+        bench_bakeoff.run(layout, out)
 
 
 # -- help for the commands -------------------------------------------------------------------------------

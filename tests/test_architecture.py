@@ -25,7 +25,7 @@ STAGES = {
 }
 # These run stages one after another, and no stage runs them. `__init__` is the plain door, grading.evaluate.
 CONDUCTORS = {"__init__", "__main__", "calibrate", "cli", "demo", "doctor", "flow"}
-CONDUCTORS |= {"bench", "bench_bridges", "bench_kernels", "bench_modules", "bench_sides"}
+CONDUCTORS |= {"bench", "bench_bakeoff", "bench_bridges", "bench_kernels", "bench_modules", "bench_sides"}
 MODULES = SHARED | CONDUCTORS | {module for modules in STAGES.values() for module in modules}
 
 # An outside tool enters by these modules of grading and by no other.

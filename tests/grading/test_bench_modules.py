@@ -109,4 +109,4 @@ def test_a_device_that_is_not_here_is_a_sentence(tmp_path: Path) -> None:
 def test_a_section_that_there_is_not_names_those_there_are() -> None:
     said = CliRunner().invoke(app, ["bench", "--only", "both"])
     assert isinstance(said.exception, UsageError)
-    assert "grading, bridges, modules, or all" in str(said.exception)
+    assert "grading, bridges, modules, bakeoff, or all" in str(said.exception)

@@ -1,0 +1,3 @@
+"""Empty until the first full run."""
+
+RESULTS = "{}"
