@@ -124,6 +124,11 @@ class Subject:
         reply = self.request("build", name=self.name, args=_plain(args), kwargs=_plain(kwargs))
         return Instance(self, _handle(reply))
 
+    def build_from(self, seed: int, *args: Any, **kwargs: Any) -> "Instance":
+        """Call the class, and draw what it draws from torch's generator with this seed."""
+        details = {"args": _plain(args), "kwargs": _plain(kwargs), "seed": seed}
+        return Instance(self, _handle(self.request("build", name=self.name, **details)))
+
     def build_with(self, weights: Mapping[str, Tensor], *args: Any, **kwargs: Any) -> "Instance":
         """Call the class, load weights and set eval mode, in one message.
 
@@ -201,6 +206,28 @@ class Instance:
                 grad=True,
             )
         )
+
+    def parameter_gradients(self, *args: Any, cotangent: Tensor) -> dict[str, Tensor | None]:
+        """Pull `cotangent` back as `gradients` does; the parameters' gradients alone, as bfloat16 has them."""
+        reply = self.subject.request(
+            "call",
+            target=self.handle,
+            args=_plain(args),
+            kwargs={},
+            cotangent=cotangent,
+            grad=True,
+            only_parameters=True,
+        )
+        found = _gradients(reply).parameters
+        return {name: None if one is None else one.float() for name, one in found.items()}
+
+    def flops(self, *args: Any, **kwargs: Any) -> int:
+        """FLOPs of one call, a multiplication and an addition counted as two."""
+        reply = self.subject.request("flops", target=self.handle, args=_plain(args), kwargs=_plain(kwargs))
+        value = reply.get("value")
+        if type(value) is not int:
+            raise SubjectError("Unreadable", "the number of FLOPs is not a whole number")
+        return value
 
     def parameters(self) -> dict[str, Tensor]:
         """Every parameter by name."""
