@@ -165,7 +165,8 @@ class Driver:
         counter = FlopCounterMode(display=False, custom_mapping=WRITTEN_OUT)
         torch.backends.mha.set_fastpath_enabled(False)
         try:
-            with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+            # With gradients: without them, the counter trips over a parameter that is handed to a module.
+            with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), counter:
                 function(*args, **kwargs)
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)

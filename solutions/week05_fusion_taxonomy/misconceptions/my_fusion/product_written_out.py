@@ -14,8 +14,8 @@ from torch import nn
 class MyFusion(nn.Module):
     def __init__(self, d_visual=128, d_text=128):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(d_visual, d_text) / d_visual**0.5)
-        self.more = nn.Linear(d_text, d_text)
+        self.weight = nn.Parameter(torch.randn(d_visual, 256) / d_visual**0.5)
+        self.more = nn.Linear(256, d_text)
 
     def forward(self, visual):
         words = (visual[:, :, :, None] * self.weight).sum(dim=2)

@@ -3,7 +3,8 @@
 Tell: Your tokens come as (n, b, d): tokens first, pictures second, as some of torch's own layers want it.
 The stream reads (b, n, d).
 
-Caught by: tokens_stay_within_the_budget, widths_are_arguments, it_learns_to_see, it_sees_well
+Caught by: tokens_stay_within_the_budget, widths_are_arguments, pictures_keep_to_themselves,
+nothing_is_left_to_chance, every_patch_counts, every_parameter_learns, it_learns_to_see, it_sees_well
 """
 
 from einops import rearrange
