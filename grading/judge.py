@@ -24,6 +24,7 @@ from grading.weeks import Answer, Exercise
 
 SEEN_CAP = 400
 LIMIT_LOOK = "Run it alone in a fresh kernel: does it need so much, or does it never give back what it took?"
+LONG = 40  # answers; a conversation that is not longer is held once, and kept
 CALLABLE_TYPES = ("function", "partial", "builtin_function_or_method")
 
 
@@ -33,6 +34,30 @@ class _Run:
 
     outcome: Outcome
     transcript: list[Any] = field(default_factory=list)
+
+
+class _Differs(Exception):
+    """An answer is not the one that was expected at its place."""
+
+
+class _Alike(list[Any]):
+    """A transcript that takes no answer but the expected one.
+
+    Args:
+        expected: the transcript that this one is compared with, answer by answer.
+        reference: what the reference answers; see `_same`.
+    """
+
+    def __init__(self, expected: Sequence[Any], reference: Sequence[Any]) -> None:
+        super().__init__()
+        self.expected, self.reference = expected, reference
+
+    def append(self, reply: Any) -> None:
+        place = len(self)
+        right = self.reference[place : place + 1]
+        if place >= len(self.expected) or not _same([self.expected[place]], [reply], right):
+            raise _Differs
+        super().append(reply)
 
 
 class Known:
@@ -46,6 +71,23 @@ class Known:
         self.exercise = exercise
         self.seed = seed
         self._runs: dict[tuple[str, int], _Run] = {}
+
+    def answers_as(self, run: _Run, found: Any, reference: Sequence[Any]) -> bool:
+        """Whether one of the course's own fails a check by the same answers as a subject did.
+
+        A long conversation, such as a training, is broken off at the first answer that differs. Most differ
+        in the first few, and there may be dozens to compare with.
+        """
+        check = run.outcome.check
+        if len(run.transcript) < LONG or (check.name, id(found)) in self._runs:
+            other = self.run(check, found)
+            return not other.outcome.passed and _same(run.transcript, other.transcript, reference)
+        transcript = _Alike(run.transcript, reference)
+        try:
+            other = _run(self.exercise, check, here(found, self.exercise)(), self.seed, transcript)
+        except Exception:
+            return False
+        return not other.outcome.passed and len(transcript) == len(run.transcript)
 
     def run(self, check: Check, found: Any) -> _Run:
         key = (check.name, id(found))
@@ -121,8 +163,7 @@ def diagnose(runs: Sequence[_Run], known: Known) -> Answer | None:
     references = [known.run(run.outcome.check, known.exercise.reference) for run in failed]
     for candidate in known.exercise.misconceptions:
         for run, reference in zip(failed, references, strict=True):
-            other = known.run(run.outcome.check, candidate.found)
-            if other.outcome.passed or not _same(run.transcript, other.transcript, reference.transcript):
+            if not known.answers_as(run, candidate.found, reference.transcript):
                 break
         else:
             return candidate
