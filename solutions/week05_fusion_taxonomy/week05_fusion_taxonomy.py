@@ -682,7 +682,7 @@ Table(["", "picture's projection", "text's projection", "temperature", "where th
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# `einsum(tokens, kept, "b s d, b s -> b d")` is the sum of the kept tokens. Where none is kept you would
+# An einsum of tokens and mask, in which s goes, is the sum of the kept tokens. Where none is kept you would
 # divide 0 by 0; `.clamp(min=1)` on the count leaves 0 divided by 1.
 # </details>
 # <details><summary>Hint 4: pseudocode</summary>
@@ -1110,7 +1110,7 @@ Table(["pattern", "visual tokens", "stream", "blocks", "trained", "moved at the 
 # <details><summary>Hint 3</summary>
 #
 # `n % 0` is an error of its own, so ask for `side < 1` first. For the nearest: list all sides that divide
-# both, then `min(fits, key=lambda n: abs(n - side))`.
+# both, then take the one for which the distance to `side` is least (`min` takes a `key`).
 # </details>
 # <details><summary>Hint 4: pseudocode</summary>
 #
@@ -1889,8 +1889,8 @@ assert more == 2 * 576
 # A linear map has $d_\text{in} \cdot d_\text{out}$ weights, wherever it runs. Run over $n$ tokens, it costs
 # $2 \, n \, d_\text{in} \, d_\text{out}$ FLOPs. Now make $k$ tokens into one, before it.
 #
-# - *Side by side*: $n$ is divided by $k$, and $d_\text{in}$ is multiplied by it. The FLOPs stay what they were;
-#   the parameters grow $k$ times.
+# - *Side by side*: $n$ is divided by $k$, and $d_\text{in}$ is multiplied by it. The FLOPs stay as they
+#   were; the parameters grow $k$ times.
 # - *Averaged*: the parameters stay, the FLOPs are divided by $k$. What is lost is who stood where.
 #
 # Nothing saves in all three purses and loses nothing. That is why there are so many bridges.
@@ -2006,10 +2006,12 @@ leaderboard.board(trial)
 housing, noise = leaderboard.Housing(world), torch.Generator().manual_seed(SEED)
 trained, chosen, others = trial.bridge.parameters(), [], []
 for _ in range(20):
-    trial.bridge.load({
-        name: one + 0.2 * one.std() * torch.randn(one.shape, generator=noise)
-        for name, one in trained.items()
-    })
+    trial.bridge.load(
+        {
+            name: one + 0.2 * one.std() * torch.randn(one.shape, generator=noise)
+            for name, one in trained.items()
+        }
+    )
     for found, rows in ((chosen, slice(0, 20)), (others, slice(-100, None))):
         scenes, features = world.new.scenes[rows], world.new.features[rows]
         found.append(leaderboard.score(trial.bridge, housing, scenes, features).accuracy)
@@ -2037,7 +2039,7 @@ for name, right in (("on the scenes by which it was chosen", chosen), ("on other
 # | resampler, q-former | input · features | 9 | the bottleneck | causal | queries + *t* |
 # | prefix-lm | input · features | 9 | projector | picture and question both ways | *v*/4 + *t* |
 # | cross-attention | layers · features | 1, a tag | blocks, gates | words the picture | *t*; *v* in blocks |
-# | hybrid | input, layers · features | 4 | projector, blocks, gates | causal; words all | *t*; *v* in blocks |
+# | hybrid | input, layers · features | 4 | projector, blocks, gates | both of these | *t*; *v* in blocks |
 # | late | output · features | 0 | two maps, a head | nobody before the head | *t* |
 #
 # Two costs do not show in the last column. A prefix-LM cannot keep the picture's keys and values for another

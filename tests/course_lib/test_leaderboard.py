@@ -60,7 +60,9 @@ def test_training_from_outside_is_training(world: MicroWorld) -> None:
         nn.utils.clip_grad_norm_(model.parameters(), leaderboard.LONGEST)
         for one in steps:
             for group in one.param_groups:
-                group["lr"] = group.setdefault("peak", group["lr"]) * leaderboard.learning_rate_at(step - 1, 4)
+                group["lr"] = group.setdefault("peak", group["lr"]) * leaderboard.learning_rate_at(
+                    step - 1, 4
+                )
             one.step()
         model.zero_grad()
         first.append(loss.item())

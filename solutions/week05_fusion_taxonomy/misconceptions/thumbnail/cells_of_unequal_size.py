@@ -3,7 +3,7 @@
 Tell: You accept a side that does not divide the grid: adaptive pooling then makes cells that overlap, so
 a patch counts in two. A side that does not fit is to be refused.
 
-Caught by: what_does_not_fit_is_refused, a_side_that_does_not_fit_is_refused
+Caught by: what_does_not_fit_is_named, a_side_that_does_not_fit_is_refused
 """
 
 import torch.nn.functional as F

@@ -3,7 +3,7 @@
 Tell: You refuse a side that does not fit and do not say which one would. Name the nearest: whoever reads
 the message then knows what to write.
 
-Caught by: what_does_not_fit_is_refused, a_side_that_does_not_fit_is_refused
+Caught by: what_does_not_fit_is_named, a_side_that_does_not_fit_is_refused
 """
 
 from course_lib.stream_fusion import thumbnail as reference

@@ -2,7 +2,7 @@
 
 Tell: You check the rows and not the columns. A side has to divide both.
 
-Caught by: what_does_not_fit_is_refused, a_side_that_does_not_fit_is_refused
+Caught by: what_does_not_fit_is_named, a_side_that_does_not_fit_is_refused
 """
 
 from einops import reduce
