@@ -569,6 +569,10 @@ def _resolution_said(
     ]
     if across * down > 1:
         said.append(f"{across} x {down} tiles lie over it, and a thumbnail stands beside it.")
+    if chosen[0] == "in tiles" and (across * TILE, down * TILE) != (width, height):
+        said.append(
+            f"The tiles are {across * TILE} x {down * TILE} pixels; what is beyond the picture is padding."
+        )
     for (how, factor), found in counted.items():
         name = f"{how}, merge {factor}"
         if isinstance(found, str):
@@ -586,7 +590,7 @@ def _picture(axes: Axes, width: int, height: int, tile: int | None, merge: int, 
     many = tile is not None and across * down > 1
     beyond = side + 90 if many else 0
     axes.set_xlim(-20, full[0] + beyond + 20)
-    axes.set_ylim(full[1] + 20, -90)
+    axes.set_ylim(full[1] + 60, -90)
     axes.set_aspect("equal")
     axes.set_axis_off()
     axes.add_patch(Rectangle((0, 0), *full, facecolor="white", edgecolor=GREY, hatch="..", lw=0.5))
@@ -606,6 +610,8 @@ def _picture(axes: Axes, width: int, height: int, tile: int | None, merge: int, 
         left = full[0] + 90
         axes.add_patch(Rectangle((left, 0), side, side, facecolor="#DCEBF7", edgecolor=BLUE, lw=2))
         axes.text(left + side / 2, side / 2, "all of it,\nsmall", fontsize=8, ha="center", va="center")
+    if full != (width, height):
+        axes.text(0, full[1] + 12, "dots: padding, which costs tokens too", fontsize=8, va="top")
     tokens = "" if isinstance(found, str) else f": {found:,} tokens"
     axes.text(0, -30, f"{width} x {height} pixels{tokens}", fontsize=10, va="bottom")
 

@@ -2038,8 +2038,8 @@ for name, right in (("on the scenes by which it was chosen", chosen), ("on other
 # | merge | input · features | 9 | projector | causal | *v*/4 + *t* |
 # | resampler, q-former | input · features | 9 | the bottleneck | causal | queries + *t* |
 # | prefix-lm | input · features | 9 | projector | picture and question both ways | *v*/4 + *t* |
-# | cross-attention | layers · features | 1, a tag | blocks, gates | words the picture | *t*; *v* in blocks |
-# | hybrid | input, layers · features | 4 | projector, blocks, gates | both of these | *t*; *v* in blocks |
+# | cross-attention | layers · features | 1, a tag | blocks, gates | words see it | *t*; *v* in blocks |
+# | hybrid | both · features | 4 | projector, blocks, gates | causal; words see all | *t*; *v* in blocks |
 # | late | output · features | 0 | two maps, a head | nobody before the head | *t* |
 #
 # Two costs do not show in the last column. A prefix-LM cannot keep the picture's keys and values for another

@@ -128,7 +128,9 @@ def test_moving_width_and_tiling_redraws_the_picture_and_says_what_does_not_fit(
     controls["width in pixels"].value = 910
     assert screen.value != before
     assert "whole, merge 2: width=910 is not a whole number of blocks of 2 x 2 patches of 14" in screen.value
+    assert "The tiles are 1008 x 672 pixels; what is beyond the picture is padding." in screen.value
     controls["read"].value = "whole"
+    assert "padding" not in screen.value
     assert "910 x 672 pixels, read whole" in screen.value
     controls["read"].value, controls["tiles at most"].value = "in tiles", 4
     assert "take 3 x 2 tiles of 336, and max_tiles=4" in screen.value
