@@ -152,7 +152,7 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # %% [markdown]
 # ### Exercise 1 · A Q-Former layer
 #
-# Difficulty ●●●○○ · 20 minutes · 4 points
+# Difficulty ●●●○○ · 30 minutes · 4 points
 #
 # Write `forward` of `QFormerLayer(d_model, d_visual, n_heads, d_hidden, looks)`. In shapes, with
 # s = queries + text:
@@ -165,8 +165,10 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # * Only in a layer with `looks=True` is there a cross-attention. Text never reads the picture.
 # * Queries in a layer that looks, and no picture (`visual=None`): raise a `ValueError` that says how many
 #   queries there are. Text alone, with `n_queries=0`, needs no picture.
-# * Where there is no text, leave its feed-forward alone: stage 2 throws it away, and your layer has to run
-#   without it.
+# * `intermediate` and `output` are the text's feed-forward, `intermediate_query` and `output_query` the
+#   queries'.
+# * Where there is no text, leave its feed-forward alone: stage 2 deletes `intermediate` and `output`, and
+#   your layer has to run without them.
 #
 # The parts are built for you, under the names of the real checkpoint, and all of them add and norm:
 # `PostNormAttention`, called as `attention(asking, source, sees)` with `sees` of `bool[b i j]` or
@@ -195,7 +197,8 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 #         no picture? ValueError
 #         queries = crossattention(queries, visual, visual_mask with an axis in its middle, or None)
 #     queries = output_query(intermediate_query(queries), queries)
-#     text    = output(intermediate(text), text)
+#     if there is text:
+#         text = output(intermediate(text), text)
 #     return queries, then text
 # </details>
 
@@ -432,7 +435,7 @@ picture = world.train.features[:1].double()
 
 
 @torch.no_grad()
-def through(layers, tokens, sees):
+def run(layers, tokens, sees):
     for layer in layers:
         tokens = layer(tokens, 3, sees, picture)
     return tokens
@@ -441,8 +444,8 @@ def through(layers, tokens, sees):
 def influence(layers, sees):
     """bool[s s]: True where the token in the row moves when the one in the column is changed."""
     one = torch.eye(7, dtype=torch.bool)[..., None]
-    before = through(layers, tokens, sees)
-    moved = [through(layers, torch.where(one[j], others, tokens), sees) - before for j in range(7)]
+    before = run(layers, tokens, sees)
+    moved = [run(layers, torch.where(one[j], others, tokens), sees) - before for j in range(7)]
     return torch.cat(moved).abs().amax(dim=-1).mT > 1e-9
 
 
@@ -450,7 +453,9 @@ def influence(layers, sees):
 keep = torch.tensor([[True, True, True, False]])
 masks = {task: qformer_mask(task, 3, keep) for task in "contrast match write".split()}
 measured = {task: influence(layers, sees) for task, sees in masks.items()}
-assert all(torch.equal(measured[task], masks[task][0]) for task in masks)
+for task, sees in masks.items():
+    wrong = int((measured[task] != sees[0]).sum())
+    assert not wrong, f"{task}: mask and measurement differ in {wrong} of 49 entries. Is who sees the row?"
 panels = {f"{task}: the mask": sees[0].numpy() for task, sees in masks.items()}
 panels |= {f"{task}: measured": moved.numpy() for task, moved in measured.items()}
 plots.yes_or_no(panels, names, names, title="who sees whom, and who moves whom through four layers")
@@ -470,7 +475,7 @@ wrong = qformer_mask("contrast", 3, torch.ones(1, 4, dtype=torch.bool))
 wrong[0, 0, 3] = True  # query 1 may see word 1
 opened = [int(influence(layers[:depth], wrong)[:3, 3:].sum()) for depth in (0, 1, 2, 3, 4)]
 print("pairs of a query and a word that are open, behind 0 to 4 layers:", opened)
-assert opened == [0, 1, 6, 12, 12]
+assert opened == [0, 1, 6, 12, 12], "not 0, 1, 6, 12, 12: does the table for contrast keep the sides apart?"
 
 # %% [markdown]
 # **What we learnt.** One entry opens the lock for everybody. In the first layer query 1 hears word 1. In the
@@ -481,16 +486,16 @@ assert opened == [0, 1, 6, 12, 12]
 # contrast and in write: the same, namely queries. So its output is the same, and one run serves both. Is it?
 
 # %% experiment="one_pass_for_two_tasks"
-said = {task: through(layers, tokens, sees) for task, sees in masks.items()}
-alone = through(layers, tokens[:, :3], None)
+said = {task: run(layers, tokens, sees) for task, sees in masks.items()}
+without_text = run(layers, tokens[:, :3], None)
 rows = []
 for name, other in {"contrast": said["contrast"], "write": said["write"], "match": said["match"]}.items():
-    gap = (other[:, :3] - alone).abs().max().item()
+    gap = (other[:, :3] - without_text).abs().max().item()
     rows.append([f"queries under {name}", "no text at all", f"{gap:.1e}"])
 gap = (said["contrast"][:, 3:6] - said["write"][:, 3:6]).abs().max().item()
 rows.append(["words under contrast", "words under write", f"{gap:.1e}"])
-assert all(float(row[2]) < 1e-12 for row in rows[:2])
-assert all(float(row[2]) > 1e-3 for row in rows[2:])
+assert all(float(row[2]) < 1e-12 for row in rows[:2]), "queries of contrast or write have heard a word"
+assert all(float(row[2]) > 1e-3 for row in rows[2:]), "match should open what contrast and write close"
 Table(["", "against", "largest difference"], rows)
 
 # %% [markdown]

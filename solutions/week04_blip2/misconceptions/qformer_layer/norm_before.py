@@ -38,5 +38,6 @@ class QFormerLayer(Reference):
             queries = attend(self.crossattention, queries, visual, keep)
         wide = self.intermediate_query(self.output_query.LayerNorm(queries))
         queries = queries + self.output_query.dense(wide)
-        wide = self.intermediate(self.output.LayerNorm(text))
-        return torch.cat([queries, text + self.output.dense(wide)], dim=1)
+        if text.shape[1]:
+            text = text + self.output.dense(self.intermediate(self.output.LayerNorm(text)))
+        return torch.cat([queries, text], dim=1)

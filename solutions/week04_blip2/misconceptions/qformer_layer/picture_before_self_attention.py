@@ -26,5 +26,6 @@ class QFormerLayer(Reference):
         tokens = self.attention(tokens, tokens, sees)
         queries, text = tokens[:, :n_queries], tokens[:, n_queries:]
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)

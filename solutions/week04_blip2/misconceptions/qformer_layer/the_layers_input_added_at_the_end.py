@@ -24,5 +24,6 @@ class QFormerLayer(Reference):
         if self.looks and n_queries:
             queries = self.crossattention(queries, visual, keep)
         queries = self.output_query(self.intermediate_query(queries), came[:, :n_queries])
-        text = self.output(self.intermediate(text), came[:, n_queries:])
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), came[:, n_queries:])
         return torch.cat([queries, text], dim=1)
