@@ -141,7 +141,7 @@ def no_text_no_feed_forward_for_text(subject, draw):
             used == wanted,
             seen=f"with 5 queries and {n_text} text tokens, the text's feed-forward is "
             f"{'called' if used else 'not called'}",
-            look="Stage 2 deletes intermediate and output, and runs queries alone. Then a call of them fails. "
+            look="Stage 2 deletes intermediate and output, and runs queries alone: a call would fail there. "
             "Are they called if there is text, and only then?",
         )
 
@@ -489,8 +489,8 @@ def a_query_is_like_itself(subject, draw):
     expect_same(
         torch.diagonal(seen),
         torch.ones(5),
-        look="First the cosine in each picture, of vectors of length 1; then the mean over pictures. Is it in "
-        "this order?",
+        look="First the cosine in each picture, of vectors of length 1; then the mean over pictures. Is it "
+        "in this order?",
     )
 
 

@@ -2,7 +2,7 @@
 
 Tell: Without a picture your layer breaks inside the cross-attention, with a message about a type. Raise a
 ValueError first, and say how many queries there are.
-Caught by: queries_without_a_picture_are_an_error
+Caught by: queries_without_a_picture_are_refused, queries_without_a_picture_are_an_error
 """
 
 import torch

@@ -2,7 +2,7 @@
 
 Tell: Queries that should look and get no picture pass in silence. A forgotten argument would train a
 blind Q-Former; raise a ValueError that says how many queries there are.
-Caught by: queries_without_a_picture_are_an_error
+Caught by: queries_without_a_picture_are_refused, queries_without_a_picture_are_an_error
 """
 
 import torch

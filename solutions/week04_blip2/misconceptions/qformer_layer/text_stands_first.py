@@ -1,7 +1,8 @@
 """Misconception: Text comes first, and the queries behind it.
 
 Tell: You cut the queries off the end. They stand in front: the first n_queries tokens are the queries.
-Caught by: another_picture_moves_the_queries, values_are_those_of_the_definition, only_queries_look,
+Caught by: another_picture_moves_the_queries, each_side_goes_through_its_own,
+nothing_is_added_behind_a_norm, values_are_those_of_the_definition, only_queries_look,
 each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved, hidden_visual_tokens_reach_no_query,
 every_token_comes_out_normed, everything_learns, queries_without_a_picture_are_an_error
 """

@@ -1,7 +1,7 @@
 """Misconception: True in visual_mask means: padding.
 
 Tell: You turn visual_mask round, and your queries read what is hidden. Ours says True = KEEP.
-Caught by: hidden_visual_tokens_reach_no_query
+Caught by: a_hidden_patch_changes_nothing, hidden_visual_tokens_reach_no_query
 """
 
 import torch
