@@ -478,7 +478,7 @@ def what_each_cell_holds(scenes: Sequence[Scene]) -> Float[Tensor, "b cells fact
 
 
 def told_of_content(
-    read: Float[Tensor, "b q d"], held: Float[Tensor, "b cells facts"], parts: int = 5, seed: int = 0
+    read: Float[Tensor, "read q d"], held: Float[Tensor, "b cells facts"], parts: int = 5, seed: int = 0
 ) -> Float[Tensor, "q cells"]:
     """How much of a query's variance over pictures the whole content of one cell explains, linearly: up to 1.
 
@@ -500,7 +500,7 @@ def told_of_content(
     for away in shuffled.chunk(parts):
         rest = torch.ones(len(read), dtype=torch.bool)
         rest[away] = False
-        flat = rearrange(wanted, "b q d -> b (q d)")
+        flat = wanted.flatten(1)
         for cell in range(held.shape[1]):
             x = given[rest, cell]
             fit = torch.linalg.solve(x.mT @ x + small, x.mT @ flat[rest])
@@ -542,7 +542,13 @@ def looks_watched(qformer: nn.Module) -> Iterator[dict[int, Float[Tensor, "b h q
 
 @torch.no_grad()
 def with_examples(
-    model: SeeingModel, shots: int, *, pictures: str = "own", count: int = 200, seed: int = 0
+    model: SeeingModel,
+    shots: int,
+    *,
+    pictures: str = "own",
+    texts: bool = True,
+    count: int = 200,
+    seed: int = 0,
 ) -> float:
     """Share of right answers when so many examples, each a picture, a question and its answer, come first.
 
@@ -551,15 +557,17 @@ def with_examples(
     Args:
         model: a trained seeing model, by the entrance "prefix".
         shots: examples in front; with 0 the question stands alone, as in training.
-        pictures: "own" pictures of the examples, or "none": the examples are text alone.
+        pictures: "own" pictures of the examples; "asked": the question's picture in their place; or "none":
+            the examples are text alone.
+        texts: False leaves the examples' questions and answers out.
         count: new scenes, one question each.
         seed: of the questions.
 
     Raises:
         CourseError: no such choice of pictures.
     """
-    if pictures not in ("own", "none"):
-        raise CourseError(f'there is no choice of pictures {pictures!r}; choose "own" or "none".')
+    if pictures not in ("own", "asked", "none"):
+        raise CourseError(f'there is no choice of pictures {pictures!r}; choose "own", "asked" or "none".')
     model.eval()
     world, right = model.world, 0
     words, vocabulary = world.language_model.model.embed_tokens, world.vocabulary
@@ -571,7 +579,10 @@ def with_examples(
             index, shown = _example(world, asked.kind, key("examples", seed, number, shot))
             if pictures == "own":
                 row.append(model.prefix(world.train.features[index : index + 1], 1)[0])
-            row.append(words(torch.tensor(vocabulary.encode(f"{shown.text} {shown.answer} <end>"))))
+            elif pictures == "asked":
+                row.append(model.prefix(world.new.features[number : number + 1], 1)[0])
+            if texts:
+                row.append(words(torch.tensor(vocabulary.encode(f"{shown.text} {shown.answer} <end>"))))
         answer = torch.tensor(vocabulary.encode(f"{asked.answer} <end>"))
         row.append(model.prefix(world.new.features[number : number + 1], 1)[0])
         row.append(words(torch.tensor(vocabulary.encode(f"{asked.text} {asked.answer}"))))

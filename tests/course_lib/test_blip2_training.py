@@ -275,5 +275,8 @@ def test_no_example_is_the_question_as_it_was_trained_and_pictures_count(world: 
     seeing = SeeingModel(world, MLPProjector(4 * world.d_visual, world.d_text)).eval()
     assert with_examples(seeing, 0, count=20) == with_examples(seeing, 0, pictures="none", count=20)
     assert 0.0 <= with_examples(seeing, 2, count=5) <= 1.0
-    with pytest.raises(CourseError, match='"own" or "none"'):
+    nothing = with_examples(seeing, 2, pictures="none", texts=False, count=20)
+    assert nothing == with_examples(seeing, 0, count=20)
+    assert 0.0 <= with_examples(seeing, 1, pictures="asked", texts=False, count=5) <= 1.0
+    with pytest.raises(CourseError, match='"own", "asked" or "none"'):
         with_examples(seeing, 1, pictures="others")
