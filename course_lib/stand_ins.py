@@ -500,6 +500,11 @@ class TinyQFormer(nn.Module):
         keep = torch.ones(visual.shape[:2], dtype=torch.bool) if visual_mask is None else visual_mask
         tokens = self.dropout(self.layernorm(tokens))
         for layer in self.encoder.get_submodule("layer").children():
+            if self.text and not hasattr(layer, "intermediate"):
+                raise CourseError(
+                    "this Q-Former's text is True, which says that it has a side for text, and a layer of it "
+                    "has lost its own; where the side is gone, text is False."
+                )
             tokens = layer(tokens, n_queries, sees, visual, keep)
         return tokens
 
