@@ -47,7 +47,7 @@ def test_training_from_outside_is_training(world: MicroWorld) -> None:
     torch.manual_seed(1)
     model = MyFusion()
     weights = dict(model.named_parameters())
-    steps = leaderboard.optimisers(weights, 4)
+    steps = leaderboard.optimisers(weights)
     first = []
     order = torch.Generator().manual_seed(3)
     for step in range(1, 5):
