@@ -346,8 +346,8 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # picture gives the same tokens; each of the 36 patches can change some token; every parameter exists after
 # `__init__`, and a gradient arrives at it.
 #
-# Then your design is trained, for 40 steps and for 90, mostly with questions that ask for a place. Each time it
-# has two draws of its weights, and the better one counts. Without a picture, 10 % of the places are right.
+# Then your design is trained, for 40 steps and for 90, mostly with questions that ask for a place. Each time
+# it has two draws of its weights, and the better one counts. Without a picture, 10 % of the places are right.
 # After 40 steps 19 % are asked for, after 90 steps 30 %.
 #
 # The optimiser is not yours: matrices, which are parameters with two or more axes and a name that ends in
