@@ -233,3 +233,29 @@ def test_inputs_are_fresh_for_every_check_exercise_and_submission() -> None:
 def test_a_strangers_text_is_tidied() -> None:
     text = judge.tidy("\x1b[31mred\x1b[0m <object at 0x7f12ab34cd56>\n\u202enext\x00", 200)
     assert text == "red <object at 0x…> next"
+
+
+def test_a_long_conversation_is_broken_off_at_the_first_answer_that_differs(mean: Exercise) -> None:
+    """A misconception is recognised as without it, and others are not held to the end."""
+    asked = []
+
+    def long(subject: checking.Subject, reference: checking.Subject, draw: checking.Draw) -> None:
+        for _ in range(2 * judge.LONG):
+            asked.append(subject.name)
+            visual, mask = draw.normal(2, 5, 3), draw.keep_mask(2, 5)
+            checking.expect_tensor(subject(visual, mask), look="?")
+        checking.expect(subject is reference, seen="the end", look="?")
+
+    check = Check("long", mean.id, "a long one", 1.0, public=False, function=long)
+    exercise = dataclasses.replace(mean, checks=(check,))
+    known = judge.Known(exercise, SEED)
+    wrong = mean.misconceptions[-1]
+    run = judge._run(exercise, check, judge.here(wrong.found, exercise)(), SEED)
+    right = judge._run(exercise, check, judge.here(mean.reference, exercise)(), SEED)
+    asked.clear()
+    assert known.answers_as(run, wrong.found, right.transcript)
+    assert len(asked) == 2 * judge.LONG
+    for other in mean.misconceptions[:-1]:
+        asked.clear()
+        assert not known.answers_as(run, other.found, right.transcript)
+        assert len(asked) <= 2

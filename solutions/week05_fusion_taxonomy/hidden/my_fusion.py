@@ -24,8 +24,16 @@ from course_lib.world import MicroWorld
 REFERENCE = MyFusion
 
 N_SCENES = 200
-SHORT = 60  # steps; the whole training has leaderboard.STEPS
-BLIND, SOME, WELL = 0.15, 0.24, 0.40
+SHORT = 40  # steps; the whole training has leaderboard.STEPS
+# Measured shares of places known, one draw each, two seeds, on hidden splits of 200 scenes:
+#                                   after 40 steps   after 90 steps
+#   cells of 6, one matrix            .41 .35          .75 .50
+#   cells of 9, a narrow middle       .44 .35          .63 .65
+#   six latents read                  .26 .39          .62 .61
+#   rows, a product of thin ones      .36 .34          .41 .56     the weakest honest one
+#   the mean of everything            .13 .13          .16 .18
+#   no picture at all                 .10 to .11
+BLIND, SOME, WELL = 0.11, 0.19, 0.30
 
 
 @functools.cache
@@ -77,7 +85,7 @@ def best_of_two(subject, draw, steps, enough):
         seed = draw.integer(1, 1 << 30)
         leaderboard.train(built, housing(), steps, seed)
         scenes, features = hidden_split(seed)
-        best = max(best, leaderboard.score(built, housing(), scenes, features, seed).accuracy)
+        best = max(best, leaderboard.score(built, housing(), scenes, features, seed).where)
         if best >= enough:
             break
     return best
@@ -159,11 +167,13 @@ def every_parameter_learns(subject, reference, draw):
     expect(not still, seen=f"no gradient arrives at {still[:1]}, {len(still)} in all", look=look)
 
 
-@claim("my_fusion", "After a short training it answers more than anybody could who sees nothing.", weight=2)
+@claim(
+    "my_fusion", "After a short training it knows more places than anybody could who sees nothing.", weight=2
+)
 def it_learns_to_see(subject, reference, draw):
     best = best_of_two(subject, draw, SHORT, SOME)
     measured = (
-        f"after {SHORT} steps {best:.1%} of the questions about {N_SCENES} hidden scenes are answered right"
+        f"after {SHORT} steps, {best:.1%} of the places asked for in {N_SCENES} hidden scenes are right"
     )
     expect(
         best >= SOME,
@@ -177,13 +187,13 @@ def it_learns_to_see(subject, reference, draw):
 @claim("my_fusion", "Trained to the end, it knows what stands where.", weight=2)
 def it_sees_well(subject, reference, draw):
     best = best_of_two(subject, draw, leaderboard.STEPS, WELL)
+    steps = leaderboard.STEPS
     measured = (
-        f"after {leaderboard.STEPS} steps {best:.1%} of the questions about {N_SCENES} hidden scenes are "
-        "answered right"
+        f"after {steps} steps, {best:.1%} of the places asked for in {N_SCENES} hidden scenes are right"
     )
     expect(
         best >= WELL,
         seen=f"{measured}; {WELL:.0%} are asked for",
-        look="It is asked for colours and for places. Can your tokens still tell what was seen from where?",
+        look="To say where a thing is, one has to know what was seen at which place. Do your tokens still?",
     )
     return measured

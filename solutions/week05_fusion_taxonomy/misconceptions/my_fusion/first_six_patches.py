@@ -3,7 +3,7 @@
 Tell: You keep the first six patches, one row of the picture, and drop the other 30. An encoder's patch
 tokens know something of each other, and not enough.
 
-Caught by: every_patch_counts, it_sees_well
+Caught by: every_patch_counts
 """
 
 import torch.nn.functional as F
