@@ -498,7 +498,7 @@ def parameters_stay_within_the_budget(subject, draw):
     expect(
         sum(sizes.values()) <= PARAMETERS,
         seen=f"{sum(sizes.values()):,} parameters, {sizes[largest]:,} of them in {largest}",
-        look=f"{PARAMETERS:,} are allowed. What is wide on both of its sides, and on which could it be narrow?",
+        look=f"{PARAMETERS:,} are allowed. What is wide on both sides, and on which could it be narrow?",
     )
 
 
