@@ -499,7 +499,7 @@ def _hybrid(world: MicroWorld, parts: Parts, size: int) -> Fusion:
 
 
 PATTERNS: dict[str, Pattern] = {
-    "early": Pattern("input", "raw patches", _early, 128, 2e-3, "everything", 8),
+    "early": Pattern("input", "raw patches", _early, 128, 1e-3, "everything", 8),
     "early, frozen": Pattern("input", "raw patches", _early_frozen, 0, 1.5e-3, "the map of a patch"),
     "linear": Pattern("input", "features", _linear, 0, 6e-3, "the projector"),
     "mlp": Pattern("input", "features", _mlp, 512, 3e-3, "the projector"),
