@@ -499,17 +499,17 @@ def _hybrid(world: MicroWorld, parts: Parts, size: int) -> Fusion:
 
 
 PATTERNS: dict[str, Pattern] = {
-    "early": Pattern("input", "raw patches", _early, 128, 2e-3, "everything", 8),
+    "early": Pattern("input", "raw patches", _early, 128, 1e-3, "everything", 8),
     "early, frozen": Pattern("input", "raw patches", _early_frozen, 0, 1.5e-3, "the map of a patch"),
     "linear": Pattern("input", "features", _linear, 0, 6e-3, "the projector"),
-    "mlp": Pattern("input", "features", _mlp, 512, 6e-3, "the projector"),
+    "mlp": Pattern("input", "features", _mlp, 512, 3e-3, "the projector"),
     "merge": Pattern("input", "features", _merged, 240, 6e-3, "the projector"),
-    "resampler": Pattern("input", "features", _resampler, 96, 3e-3, "the resampler", 4),
-    "q-former": Pattern("input", "features", _qformer, 68, 3e-3, "the Q-Former", 4),
+    "resampler": Pattern("input", "features", _resampler, 96, 7.5e-4, "the resampler", 4),
+    "q-former": Pattern("input", "features", _qformer, 68, 5e-4, "the Q-Former", 4),
     "prefix-lm": Pattern("input", "features", _prefix_lm, 240, 6e-3, "the projector"),
-    "cross-attention": Pattern("layers", "features", _cross, 72, 2e-3, "blocks and gates", 4),
-    "hybrid": Pattern("input and layers", "features", _hybrid, 96, 2e-3, "projector, blocks and gates", 4),
-    "late": Pattern("output", "features", _late, 160, 3e-3, "both maps and the head"),
+    "cross-attention": Pattern("layers", "features", _cross, 72, 1e-3, "blocks and gates", 4),
+    "hybrid": Pattern("input and layers", "features", _hybrid, 96, 1e-3, "projector, blocks and gates", 4),
+    "late": Pattern("output", "features", _late, 160, 7.5e-4, "both maps and the head"),
 }
 
 
