@@ -24,7 +24,7 @@ from grading.weeks import Answer, Exercise
 
 SEEN_CAP = 400
 LIMIT_LOOK = "Run it alone in a fresh kernel: does it need so much, or does it never give back what it took?"
-LONG = 40  # answers; a conversation that is not longer is held once, and kept
+LONG, BEGINNING = 100, 12  # answers in a conversation; of one that is longer, the first are compared
 CALLABLE_TYPES = ("function", "partial", "builtin_function_or_method")
 
 
@@ -40,11 +40,15 @@ class _Differs(Exception):
     """An answer is not the one that was expected at its place."""
 
 
+class _Enough(Exception):
+    """All that was expected has come."""
+
+
 class _Alike(list[Any]):
-    """A transcript that takes no answer but the expected one.
+    """A transcript that takes no answer but the expected one, and ends with the last of them.
 
     Args:
-        expected: the transcript that this one is compared with, answer by answer.
+        expected: the answers to compare with, one by one.
         reference: what the reference answers; see `_same`.
     """
 
@@ -54,10 +58,11 @@ class _Alike(list[Any]):
 
     def append(self, reply: Any) -> None:
         place = len(self)
-        right = self.reference[place : place + 1]
-        if place >= len(self.expected) or not _same([self.expected[place]], [reply], right):
+        if not _same([self.expected[place]], [reply], self.reference[place : place + 1]):
             raise _Differs
         super().append(reply)
+        if len(self) == len(self.expected):
+            raise _Enough
 
 
 class Known:
@@ -72,22 +77,25 @@ class Known:
         self.seed = seed
         self._runs: dict[tuple[str, int], _Run] = {}
 
-    def answers_as(self, run: _Run, found: Any, reference: Sequence[Any]) -> bool:
-        """Whether one of the course's own fails a check by the same answers as a subject did.
+    def answers_as(self, run: _Run, candidate: Answer, reference: Sequence[Any]) -> bool:
+        """Whether a misconception fails a check by the same answers as a subject did.
 
-        A long conversation, such as a training, is broken off at the first answer that differs. Most differ
-        in the first few, and there may be dozens to compare with.
+        Of a long conversation, such as a training, only the beginning is held and compared. Later answers
+        follow from earlier ones, and differences of rounding have grown in them. That the misconception
+        fails in the end, its file says.
         """
         check = run.outcome.check
-        if len(run.transcript) < LONG or (check.name, id(found)) in self._runs:
-            other = self.run(check, found)
+        if len(run.transcript) <= LONG:
+            other = self.run(check, candidate.found)
             return not other.outcome.passed and _same(run.transcript, other.transcript, reference)
-        transcript = _Alike(run.transcript, reference)
+        transcript = _Alike(run.transcript[:BEGINNING], reference)
         try:
-            other = _run(self.exercise, check, here(found, self.exercise)(), self.seed, transcript)
+            _run(self.exercise, check, here(candidate.found, self.exercise)(), self.seed, transcript)
+        except _Enough:
+            return check.name in candidate.caught_by
         except Exception:
             return False
-        return not other.outcome.passed and len(transcript) == len(run.transcript)
+        return False
 
     def run(self, check: Check, found: Any) -> _Run:
         key = (check.name, id(found))
@@ -163,7 +171,7 @@ def diagnose(runs: Sequence[_Run], known: Known) -> Answer | None:
     references = [known.run(run.outcome.check, known.exercise.reference) for run in failed]
     for candidate in known.exercise.misconceptions:
         for run, reference in zip(failed, references, strict=True):
-            if not known.answers_as(run, candidate.found, reference.transcript):
+            if not known.answers_as(run, candidate, reference.transcript):
                 break
         else:
             return candidate

@@ -30,7 +30,7 @@ if "google.colab" in sys.modules:  # first drop the week's .whl file into Colab'
 #    both, and two vectors;
 # 4. count what a meeting place costs in tokens, FLOPs and bytes, and design a fusion under a budget.
 #
-# About 3 hours · CPU is enough · needs week 2: projectors and cross-attention, week 3: a resampler,
+# About 5 hours · CPU is enough · needs week 2: projectors and cross-attention, week 3: a resampler,
 # week 4: a Q-Former, and masks · 33 points · Fuyu, Flamingo, PaliGemma, NVLM-H, and arXiv:2504.07951
 
 # %%
@@ -74,6 +74,8 @@ FAST = False  # True shortens every experiment, for a trial run; the numbers the
 # s^{(l+1)}=\text{layer}_l\big(\text{block}_l(s^{(l)},\,x)\big),\qquad
 # \text{answer}=\text{head}\big(s^{(L)},\,x\big)$$
 #
+# (A block changes the words of $s$ and passes visual tokens by.)
+#
 # A pattern says which of the three the picture takes, and what $x$ is: raw patches, or the features of an
 # encoder that has looked already. LLaVA enters and does nothing else. Flamingo has blocks, and only a tag in
 # the stream. NVLM-H has both. Two towers have neither: picture and words meet in the head. Fuyu enters too,
@@ -97,7 +99,8 @@ FAST = False  # True shortens every experiment, for a trial run; the numbers the
 # 9. *Looking back.*
 #
 # **How this notebook works.** You write nine parts. Below each part stands its check: run it, and it says in
-# one line whether you may go on, or in three lines where to look. Hints are folded; the mildest comes first.
+# one line that nothing obvious is wrong, or in three lines where to look. Grading looks closer: what counts is
+# the statement. Hints are folded; the mildest comes first.
 # The cells called *experiment* are not graded. Each starts with a question. Answer it for yourself, with a
 # number if you can, before you run the cell. Masks are boolean, and True means **keep**, everywhere.
 #
@@ -372,7 +375,7 @@ Table(["pattern", "where they meet", "what arrives", "what trains"], rows)
 # <details><summary>Hint 4</summary>
 #
 # `%` finds what is left over, but 5 % 0 is an error of its own: look at `patch` first. `round(side / patch)`
-# is the nearest number of patches.
+# is the nearest number of patches, and there is at least one.
 # </details>
 # <details><summary>Hint 5: pseudocode</summary>
 #
@@ -1337,8 +1340,8 @@ Table(["mask", "visual tokens moved", *(f"behind layer {i}" for i in range(4))],
 # **What we learnt.** Under a causal mask not one of 36 visual tokens moves, not in the last digit, behind no
 # layer. Letting the picture look at itself both ways changes nothing in that. Under the prefix-LM all 36
 # move, behind layer 0 already, by a tenth of their length. So the price can be counted as well. Eight
-# questions of nine words behind a causal picture are one row of 36 + 8 · 9 = 108 tokens. Under a prefix-LM
-# they are eight rows of 45, which makes 360.
+# questions of nine words behind a causal picture are 36 + 8 · 9 = 108 tokens to read: the picture's keys and
+# values are kept once for all of them. Under a prefix-LM it is eight rows of 45, which makes 360.
 #
 # It need not pay: *may* see is not *will use*. This language model has never been trained to look ahead. How
 # a prefix-LM does after training stands in section 7.
@@ -1524,7 +1527,7 @@ how_deep(deep)
 # every token meets every token: a causal mask saves a plain kernel nothing. What made the visual tokens, the
 # encoder and the bridge, is not counted here. `visual`, `written` and `cross_every` may be 0, `text` and
 # `bytes_per_number` are at least 1, and so is `d_visual` where there are blocks. Anything smaller is a
-# `ValueError` that names the number, or `d_visual`.
+# `ValueError` that names the argument and its value.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1651,8 +1654,8 @@ header = ["model", "parameters", "bridge", "visual", "context", "TFLOP before", 
 Table(header, rows)
 
 # %% [markdown]
-# **What we learnt.** PaliGemma, the smallest, keeps 6 MiB and LLaVA-NeXT 1,504. More than 2,672 visual tokens
-# lie between the two: PaliGemma has 18 layers, and its eight query heads share *one* head of keys. Qwen2-VL,
+# **What we learnt.** PaliGemma, the smallest, keeps 6 MiB and LLaVA-NeXT 1,504. The 2,672 visual tokens between
+# the two do not explain that alone: PaliGemma has 18 layers, and its eight query heads share *one* head of keys. Qwen2-VL,
 # with 4 heads of keys for 28 of queries, keeps just as many tokens in 18 MiB. Who counts tokens alone misses
 # that factor. Llama-3.2 reads 4,100 visual tokens and has 80 tokens in its context. And names are rounded:
 # Fuyu-8B has 9.4 billion parameters.
@@ -1972,7 +1975,7 @@ Table(["in the stream", "right answers", "unseen pairs", "another's picture", "n
 # - `forward(visual)` reads 36 patch tokens of each picture, float of shape (b, 36, d_visual): a grid of 6 x 6
 #   patches, row by row. The code of each one's place is added already.
 # - It returns the tokens that stand in front of the words, float of shape (b, n, d_text), as large as what
-#   comes in: a number of about 1 is typical. The housing brings them to the size of a word.
+#   comes in: a number of about 1 is typical. The code that trains your bridge scales them to a word's size.
 # - Any widths that are multiples of 16 work. The budget is for 128 and 128.
 #
 # | purse | at most |
@@ -2013,12 +2016,6 @@ Table(["in the stream", "right answers", "unseen pairs", "another's picture", "n
 # 2,359,296. So narrower heads. Queries that are all alike at the start stay alike for long: draw them at
 # random.
 # </details>
-# <details><summary>Hint 4: pseudocode of one design of many</summary>
-#
-#     init:     to_word = Linear(patches of a cell * d_visual, d_text)
-#     forward:  cut the grid into cells, the patches of a cell side by side:  b n (patches * d_visual)
-#               return to_word(cells)
-# </details>
 
 
 # %% exercise="my_fusion"
@@ -2054,7 +2051,12 @@ assert not trial.over(), trial.over()
 leaderboard.board(trial)
 
 # %% [markdown]
-# MEASURED1
+# **What we learnt.** Averaging everything is last and far behind: .179 of the places, where .100 are known
+# without a picture. It is the only one of the four within the budget. One token for each patch runs over the
+# tokens alone, two layers of full-width attention over parameters and FLOPs, and nine cells over all three.
+# The design of hint 4 reached .792 with seed 0. It is above the two that assume less about a picture (.601
+# and .624), and below the nine cells (.910): the pictures' own board has nine cells, and so has that cut.
+# After 90 steps this ranks how fast a design learns, not where it ends.
 #
 # **Now cheat, a little.** Twenty copies of what was just trained, each with noise of a fifth of its weights'
 # size. None was trained any further, so none has learned anything. Pick the winner on 20 public scenes, then
@@ -2066,10 +2068,7 @@ housing, noise = leaderboard.Housing(world), torch.Generator().manual_seed(SEED)
 trained, chosen, others = trial.bridge.parameters(), [], []
 for _ in range(20):
     trial.bridge.load(
-        {
-            name: one + 0.2 * one.std() * torch.randn(one.shape, generator=noise)
-            for name, one in trained.items()
-        }
+        {n: one + 0.2 * one.std() * torch.randn(one.shape, generator=noise) for n, one in trained.items()}
     )
     for found, rows in ((chosen, slice(0, 20)), (others, slice(-100, None))):
         scenes, features = world.new.scenes[rows], world.new.features[rows]
@@ -2081,7 +2080,9 @@ for name, right in (("on the scenes by which it was chosen", chosen), ("on other
     print(f"the winner {name}: {right[winner]:.3f}, {right[winner] - right.mean():+.3f} from the average")
 
 # %% [markdown]
-# MEASURED2
+# **What we learnt.** With the design of hint 4, the winner leads by .031 on the scenes that made it the
+# winner, and by .004 on the others. Seven eighths of its lead were chosen, not earned, in twenty tries. No
+# single step of it was dishonest. That is why the board that counts is the hidden one.
 
 # %% [markdown]
 # ## 9 · Looking back

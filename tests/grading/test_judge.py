@@ -235,27 +235,29 @@ def test_a_strangers_text_is_tidied() -> None:
     assert text == "red <object at 0x…> next"
 
 
-def test_a_long_conversation_is_broken_off_at_the_first_answer_that_differs(mean: Exercise) -> None:
-    """A misconception is recognised as without it, and others are not held to the end."""
+def test_of_a_long_conversation_only_the_beginning_is_compared(mean: Exercise) -> None:
+    """A misconception is recognised as without that, and the others are dropped at the first difference."""
     asked = []
 
     def long(subject: checking.Subject, reference: checking.Subject, draw: checking.Draw) -> None:
-        for _ in range(2 * judge.LONG):
+        for _ in range(judge.LONG + 1):
             asked.append(subject.name)
-            visual, mask = draw.normal(2, 5, 3), draw.keep_mask(2, 5)
-            checking.expect_tensor(subject(visual, mask), look="?")
+            checking.expect_tensor(subject(draw.normal(2, 5, 3), draw.keep_mask(2, 5)), look="?")
         checking.expect(subject is reference, seen="the end", look="?")
 
     check = Check("long", mean.id, "a long one", 1.0, public=False, function=long)
     exercise = dataclasses.replace(mean, checks=(check,))
     known = judge.Known(exercise, SEED)
-    wrong = mean.misconceptions[-1]
+    silent = mean.misconceptions[-1]
+    wrong = dataclasses.replace(silent, caught_by=("long",))
     run = judge._run(exercise, check, judge.here(wrong.found, exercise)(), SEED)
     right = judge._run(exercise, check, judge.here(mean.reference, exercise)(), SEED)
     asked.clear()
-    assert known.answers_as(run, wrong.found, right.transcript)
-    assert len(asked) == 2 * judge.LONG
+    assert known.answers_as(run, wrong, right.transcript)
+    assert len(asked) == judge.BEGINNING
+    assert not known.answers_as(run, silent, right.transcript), "its file does not say that it fails this"
     for other in mean.misconceptions[:-1]:
         asked.clear()
-        assert not known.answers_as(run, other.found, right.transcript)
+        found = dataclasses.replace(other, caught_by=("long",))
+        assert not known.answers_as(run, found, right.transcript)
         assert len(asked) <= 2
