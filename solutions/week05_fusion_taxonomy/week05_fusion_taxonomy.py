@@ -98,11 +98,11 @@ FAST = False  # True shortens every experiment, for a trial run; the numbers the
 # 8. *Your own, under a budget.* You design one, and it is trained on questions that you have not seen.
 # 9. *Looking back.*
 #
-# **How this notebook works.** You write nine parts. Below each part stands its check: run it, and it says in
-# one line that nothing obvious is wrong, or in three lines where to look. Grading looks closer: what counts is
-# the statement. Hints are folded; the mildest comes first.
-# The cells called *experiment* are not graded. Each starts with a question. Answer it for yourself, with a
-# number if you can, before you run the cell. Masks are boolean, and True means **keep**, everywhere.
+# **How this notebook works.** You write nine parts. Below each part stands its check: run it, and it says
+# in one line that nothing obvious is wrong, or in three lines where to look. Grading looks closer: what
+# counts is the statement. Hints are folded; the mildest comes first. The cells called *experiment* are not
+# graded. Each starts with a question. Answer it for yourself, with a number if you can, before you run the
+# cell. Masks are boolean, and True means **keep**, everywhere.
 #
 # Projectors, the gated block, the resampler and the Q-Former of weeks 2 to 4 are given (`course_lib`). If you
 # have skipped a week, you need its idea, not its code.
@@ -1654,11 +1654,11 @@ header = ["model", "parameters", "bridge", "visual", "context", "TFLOP before", 
 Table(header, rows)
 
 # %% [markdown]
-# **What we learnt.** PaliGemma, the smallest, keeps 6 MiB and LLaVA-NeXT 1,504. The 2,672 visual tokens between
-# the two do not explain that alone: PaliGemma has 18 layers, and its eight query heads share *one* head of keys. Qwen2-VL,
-# with 4 heads of keys for 28 of queries, keeps just as many tokens in 18 MiB. Who counts tokens alone misses
-# that factor. Llama-3.2 reads 4,100 visual tokens and has 80 tokens in its context. And names are rounded:
-# Fuyu-8B has 9.4 billion parameters.
+# **What we learnt.** PaliGemma, the smallest, keeps 6 MiB and LLaVA-NeXT 1,504. The 2,672 visual tokens
+# between the two do not explain that alone: PaliGemma has 18 layers, and its eight query heads share *one*
+# head of keys. Qwen2-VL, with 4 heads of keys for 28 of queries, keeps just as many tokens in 18 MiB. Who
+# counts tokens alone misses that factor. Llama-3.2 reads 4,100 visual tokens and has 80 tokens in its
+# context. And names are rounded: Fuyu-8B has 9.4 billion parameters.
 #
 # Every model here can be built on the meta device, without a single weight, and then has within 0.5 % the
 # parameters of this table. The exercise's rule agrees to the last FLOP with torch's own counter, on a Llama
@@ -1857,11 +1857,11 @@ assert more == 2 * 576
 # ## 7 · The bake-off
 #
 # Every way to meet is built. Which one is best? The question means nothing until somebody says **equal in
-# what**. Published models cannot tell: they differ in data, encoder, language model, size, budget and year at
-# once, and the winner is called by whichever of these one likes to name. Here all of it is held still. Eleven
-# patterns see the same 4,000 pictures in the same order, eight questions on each, handwritten digits among the
-# things and relations among the questions. Wherever a pattern has an encoder or a language model, it is the
-# same one, frozen. Each trains with the same optimisers and its own learning rate.
+# what**. Published models cannot tell: they differ in data, encoder, language model, size, budget and year
+# at once, and the winner is called by whichever of these one likes to name. Here all of it is held still.
+# Eleven patterns see the same 4,000 pictures in the same order, eight questions on each, handwritten digits
+# among the things and relations among the questions. Wherever a pattern has an encoder or a language model,
+# it is the same one, frozen. Each trains with the same optimisers and its own learning rate.
 #
 # Two budgets, one after the other, because they ask two questions:
 #
@@ -1877,12 +1877,13 @@ assert more == 2 * 576
 # %% [markdown]
 # ### A short one, with your parts
 #
-# First a bake-off that fits into this notebook: your own six parts in all eleven patterns, one seed, 80 steps,
-# equal parameters. It takes two to three minutes. Beside the right answers stand the controls without which no
-# such table should be believed: the same questions with *another scene's picture*, and with *no picture*.
+# First a bake-off that fits into this notebook: your own six parts in all eleven patterns, one seed, 80
+# steps, equal parameters. It takes two to three minutes. Beside the right answers stand the controls
+# without which no such table should be believed: the same questions with *another scene's picture*, and
+# with *no picture*.
 #
-# **Prediction:** write down your first three and your last three. And a law: for which patterns must the column
-# "no picture" hold the same number to the last digit?
+# **Prediction:** write down your first three and your last three. And a law: for which patterns must the
+# column "no picture" hold the same number to the last digit?
 
 # %% experiment="bakeoff_short"
 from course_lib.bakeoff import CONTESTANTS, KINDS, bakeoff, measured, train
@@ -1905,19 +1906,20 @@ kind_map(mine, "parameters")
 #
 # In a causal stream a picture that stands first is read without the question: section 1 showed it, and no
 # training can change it. There are two ways out. A **prefix-LM mask** lets the picture's tokens see the
-# question. Or the **question stands first**, and the stream stays causal. One reads that this is worth "5 to 10
-# percent". We followed that figure to where it begins, and it begins nowhere: no experiment, no source. One
-# vendor's guide advises the opposite, pictures before text; LLaVA's code moves the picture to the front.
-# There is a price, too: a picture that stands first can be computed once and cached for every later question.
+# question. Or the **question stands first**, and the stream stays causal. One reads that this is worth "5
+# to 10 percent". We followed that figure to where it begins, and it begins nowhere: no experiment, no
+# source. One vendor's guide advises the opposite, pictures before text; LLaVA's code moves the picture to
+# the front. There is a price, too: a picture that stands first can be computed once and cached for every
+# later question.
 #
-# So we measure. Nine visual tokens, a two-layer MLP, one frozen language model, four orders. For the second the
-# mask of exercise 7 is enough. The third has the question, the picture, then only the question mark. The fourth
-# repeats the whole question behind the picture. Mind one thing: our language model has read thousands of rows
-# with the facts first and the question second, and **never** another order or an open mask. Only the projector
-# is trained.
+# So we measure. Nine visual tokens, a two-layer MLP, one frozen language model, four orders. For the second
+# the mask of exercise 7 is enough. The third has the question, the picture, then only the question mark.
+# The fourth repeats the whole question behind the picture. Mind one thing: our language model has read
+# thousands of rows with the facts first and the question second, and **never** another order or an open
+# mask. Only the projector is trained.
 #
-# **Prediction:** does seeing the question help the picture's tokens, and if the projector alone can learn, who
-# would have to make use of it?
+# **Prediction:** does seeing the question help the picture's tokens, and if the projector alone can learn,
+# who would have to make use of it?
 
 # %% experiment="order"
 orders = {
