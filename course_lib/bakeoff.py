@@ -260,13 +260,16 @@ def counted(name: str, parts: Parts, world: MicroWorld, size: int | None = None)
 def milliseconds(
     name: str, parts: Parts, world: MicroWorld, size: int | None = None, rounds: int = 20
 ) -> float:
-    """Median time of one answer about one picture, encoder included; the machine's, not the pattern's."""
+    """Median CPU time of one answer about one picture, encoder included.
+
+    On one thread it is what a clock would say on a machine that has nothing else to do.
+    """
     model = pattern(name).build(world, parts, size).eval()
     blocks, took = _one_question(world), []
     for _ in range(rounds + 3):  # the first three are not counted
-        began = time.perf_counter()
+        began = time.process_time()
         _answered(model, world, blocks)
-        took.append(1000 * (time.perf_counter() - began))
+        took.append(1000 * (time.process_time() - began))
     return statistics.median(took[3:])
 
 
