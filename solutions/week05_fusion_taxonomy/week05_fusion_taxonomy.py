@@ -1929,12 +1929,12 @@ kind_map(ours, "parameters")
 
 # %% [markdown]
 # **What we learnt.** *With equal parameters and steps* the order at the top holds in every seed: `merge`
-# (0.892 to 0.902), `prefix-lm` (0.866 to 0.883), `mlp` (0.823 to 0.835), `cross-attention` (0.773 to 0.813),
-# `hybrid` (0.728 to 0.734). Then `linear`, which has a seventh of the parameters (0.658 to 0.717). The
-# resampler, the late head and the Q-Former follow, at 0.61, 0.59 and 0.53. Where no encoder has looked first,
-# little is seen: 0.39 and 0.43 with a language model from scratch, and `early, frozen` stays at the floor,
-# 0.297, which is what the language model answers without any picture. It knows colours no better than that:
-# one linear map of raw pixels says nothing that this language model has learned to hear.
+# (0.892 to 0.902), `prefix-lm` (0.866 to 0.883), `mlp` (0.823 to 0.835), `cross-attention` (0.773 to
+# 0.813), `hybrid` (0.728 to 0.734). Then `linear`, which has a seventh of the parameters (0.658 to 0.717).
+# The resampler, the late head and the Q-Former follow, at 0.61, 0.59 and 0.53. Where no encoder has looked
+# first, little is seen: 0.39 and 0.43 with a language model from scratch, and `early, frozen` stays at the
+# floor, 0.297, which is what the language model answers without any picture. One linear map of raw pixels
+# says nothing that this language model has learned to hear.
 #
 # *With equal FLOPs* only those move that pay for long rows. `prefix-lm` reads the picture anew for each of
 # the eight questions, gets 156 steps instead of 300, and falls to 0.67, with a wide spread; so its mask is
