@@ -209,7 +209,7 @@ class Instance:
         )
 
     def parameter_gradients(self, *args: Any, cotangent: Tensor) -> dict[str, Tensor | None]:
-        """Pull `cotangent` back as `gradients` does; the parameters' gradients alone, in bfloat16."""
+        """Pull `cotangent` back as `gradients` does; those of parameters alone, as bfloat16 has them."""
         reply = self.subject.request(
             "call",
             target=self.handle,

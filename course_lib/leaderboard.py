@@ -141,9 +141,12 @@ def train(bridge: Instance, housing: Housing, steps: int = STEPS, seed: int = 0)
     """
     world = housing.world
     start = bridge.parameters()
-    # A convolution's kernel is the matrix of a linear map, too: one row for each channel that comes out.
+    # Copies, because what was answered is kept as it was. A convolution's kernel is the matrix of a linear
+    # map, too: one row for each channel that comes out.
     weights = {
-        name: nn.Parameter((one.flatten(1) if one.ndim > 2 and name.endswith("weight") else one).float())
+        name: nn.Parameter(
+            (one.flatten(1) if one.ndim > 2 and name.endswith("weight") else one).float().clone()
+        )
         for name, one in start.items()
     }
     found = optimisers(weights)
@@ -157,12 +160,12 @@ def train(bridge: Instance, housing: Housing, steps: int = STEPS, seed: int = 0)
         picked = torch.randint(len(world.train.scenes), (PICTURES,), generator=order).tolist()
         blocks = _ask([world.train.scenes[row] for row in picked], world, key(seed, step), "seen")[1]
         visual = housing.visual(world.train.features[picked])
-        tokens = housing.tokens(bridge, visual).requires_grad_()
+        tokens = housing.tokens(bridge, visual).clone().requires_grad_()
         loss = answer_loss(housing.logits(tokens, blocks), blocks)
         (pull,) = torch.autograd.grad(loss, tokens)
         for name, gradient in bridge.parameter_gradients(visual, cotangent=pull).items():
             if name in weights:
-                weights[name].grad = None if gradient is None else gradient.view_as(weights[name])
+                weights[name].grad = None if gradient is None else gradient.clone().view_as(weights[name])
         nn.utils.clip_grad_norm_(weights.values(), LONGEST)
         for optimiser, schedule in zip(found, schedules, strict=True):
             optimiser.step()

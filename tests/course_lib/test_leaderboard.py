@@ -1,5 +1,7 @@
 """A bridge is trained from outside, by answers alone; what it costs is counted, whatever it is made of."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 
 from course_lib import leaderboard
 from course_lib.checking import Instance, Subject
+from course_lib.driver import in_process
 from course_lib.errors import CheckFailure
 from course_lib.leaderboard import BASELINES, BUDGET, STANDINGS, Counted, Housing, Trial, board, count, train
 from course_lib.my_fusion import MyFusion
@@ -71,6 +74,19 @@ def test_training_from_outside_is_training(world: MicroWorld) -> None:
     for name, trained in outside.parameters().items():
         moved = (trained - weights[name]).norm() / weights[name].norm()
         assert moved < 0.15  # Muon makes every direction as long as any other, those of rounding too
+
+
+def test_what_was_answered_stays_as_it_was(world: MicroWorld) -> None:
+    """By their answers two subjects are compared, long after the training that asked for them."""
+    transcript: list[Any] = []
+    subject = Subject("Bridge", in_process("Bridge", MyFusion), transcript)
+    bridge = subject.build_from(1)
+    train(bridge, Housing(world), steps=2)
+    again = built(MyFusion).parameters()
+    (start,) = [reply["value"] for reply in transcript if isinstance(reply.get("value"), dict)]
+    assert all(torch.equal(start[name], again[name]) for name in again)
+    tokens = [reply["value"] for reply in transcript if isinstance(reply.get("value"), Tensor)]
+    assert not any(one.requires_grad for one in tokens)
 
 
 def test_the_same_seed_gives_the_same_training(world: MicroWorld) -> None:
