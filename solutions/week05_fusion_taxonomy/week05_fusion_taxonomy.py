@@ -1887,7 +1887,7 @@ assert more == 2 * 576
 
 # %% experiment="bakeoff_short"
 from course_lib.bakeoff import CONTESTANTS, KINDS, bakeoff, measured, train
-from course_lib.bakeoff_tables import board, kind_map
+from course_lib.bakeoff_tables import board, kind_map, results, standing
 from course_lib.fusion import PATTERNS, Parts, question_first
 
 parts = Parts(raw_patches, EarlyFusion, LateFusion, StreamFusion, thumbnail, prefix_lm_mask)
