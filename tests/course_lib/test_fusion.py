@@ -14,7 +14,7 @@ from course_lib.world import MicroWorld
 from grading.bench_bakeoff import REFERENCES as PARTS
 
 STREAMED = [name for name in PATTERNS if name != "late"]
-STEPS, FALLS = 16, 0.95  # of one batch, again and again; the slowest (a gate that starts closed) falls to 0.89
+STEPS, FALLS = 16, 0.95  # of one batch, again and again; the slowest, whose gates start closed, falls to 0.89
 ORDERS = {"question first": False, "question first and last": True}
 
 
