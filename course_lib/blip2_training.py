@@ -508,7 +508,8 @@ def told_of_content(
             left[:, cell] += missed.pow(2).sum(dim=(0, 2))
             plain = wanted[away] - wanted[rest].mean(dim=0)
             all_of_it[:, cell] += plain.pow(2).sum(dim=(0, 2))
-    return (1 - left / all_of_it).float()
+    share: Tensor = 1 - left / all_of_it
+    return share.float()
 
 
 @contextmanager
