@@ -18,7 +18,8 @@ stay on the grader's side.
     def output_has_the_shape_of_the_text(subject, draw):               # public: two arguments, no reference
         ...
 
-A check that does not hold raises `CheckFailure`: claim, seen, look. It never prints an expected tensor.
+A check that does not hold raises `CheckFailure`: claim, seen, look. It never prints an expected tensor. One
+that holds may return a clause with what it measured, which becomes `seen` of its outcome.
 Boolean masks drawn here say True = keep.
 """
 
@@ -124,6 +125,11 @@ class Subject:
         reply = self.request("build", name=self.name, args=_plain(args), kwargs=_plain(kwargs))
         return Instance(self, _handle(reply))
 
+    def build_from(self, seed: int, *args: Any, **kwargs: Any) -> "Instance":
+        """Call the class, and draw what it draws from torch's generator with this seed."""
+        details = {"args": _plain(args), "kwargs": _plain(kwargs), "seed": seed}
+        return Instance(self, _handle(self.request("build", name=self.name, **details)))
+
     def build_with(self, weights: Mapping[str, Tensor], *args: Any, **kwargs: Any) -> "Instance":
         """Call the class, load weights and set eval mode, in one message.
 
@@ -201,6 +207,28 @@ class Instance:
                 grad=True,
             )
         )
+
+    def parameter_gradients(self, *args: Any, cotangent: Tensor) -> dict[str, Tensor | None]:
+        """Pull `cotangent` back as `gradients` does; those of parameters alone, as bfloat16 has them."""
+        reply = self.subject.request(
+            "call",
+            target=self.handle,
+            args=_plain(args),
+            kwargs={},
+            cotangent=cotangent,
+            grad=True,
+            only_parameters=True,
+        )
+        found = _gradients(reply).parameters
+        return {name: None if one is None else one.float() for name, one in found.items()}
+
+    def flops(self, *args: Any, **kwargs: Any) -> int:
+        """FLOPs of one call, a multiplication and an addition counted as two."""
+        reply = self.subject.request("flops", target=self.handle, args=_plain(args), kwargs=_plain(kwargs))
+        value = reply.get("value")
+        if type(value) is not int:
+            raise SubjectError("Unreadable", "the number of FLOPs is not a whole number")
+        return value
 
     def parameters(self) -> dict[str, Tensor]:
         """Every parameter by name."""
@@ -462,7 +490,7 @@ class Check:
         claim: what should be true, in the learner's terms.
         weight: its share of the exercise's points, relative to its siblings.
         public: True if it ships with the notebook and takes no reference.
-        function: (subject, draw) or (subject, reference, draw).
+        function: (subject, draw) or (subject, reference, draw); returns what it measured, or None.
     """
 
     name: str
@@ -470,7 +498,7 @@ class Check:
     claim: str
     weight: float
     public: bool
-    function: Callable[..., None] = field(repr=False)
+    function: Callable[..., str | None] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -486,10 +514,10 @@ class Outcome:
 
 def claim(
     exercise: str, text: str, weight: int | float = 1.0
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+) -> Callable[[Callable[..., str | None]], Callable[..., str | None]]:
     """Make a function a check of `exercise` that claims `text`."""
 
-    def mark(function: Callable[..., None]) -> Callable[..., None]:
+    def mark(function: Callable[..., str | None]) -> Callable[..., str | None]:
         names = list(inspect.signature(function).parameters)
         if names not in (["subject", "draw"], ["subject", "reference", "draw"]):
             raise CourseError(
@@ -521,17 +549,17 @@ def run_check(check: Check, subject: Subject, reference: Subject | None, seed: i
     try:
         subject.forget()
         if check.public:
-            check.function(subject, draw)
+            measured = check.function(subject, draw)
         else:
             if reference is None:
                 raise CourseError(f"the hidden check {check.name} needs a reference.")
             reference.forget()
-            check.function(subject, reference, draw)
+            measured = check.function(subject, reference, draw)
     except CheckFailure as failure:
         return Outcome(check, False, failure.seen, failure.look)
     except SubjectError as problem:
         return Outcome(check, False, *_explain(problem), not_written=problem.kind == "NotImplementedError")
-    return Outcome(check, True)
+    return Outcome(check, True, measured or "")
 
 
 def _explain(problem: SubjectError) -> tuple[str, str]:

@@ -11,18 +11,37 @@ is answered.
 
 import contextlib
 import io
+import math
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from course_lib import stand_ins, wire
 
 Reply = dict[str, Any]
 MESSAGE_CAP = 400
 VALUE_DEPTH_CAP = wire.DEPTH_CAP - 2  # a value travels inside a reply
+
+
+def _numbers_out(*_: Any, out_shape: Any, **__: Any) -> int:
+    return math.prod(out_shape)
+
+
+def _numbers_in(shape: Any, *_: Any, **__: Any) -> int:
+    return math.prod(shape)
+
+
+# What torch's counter takes for free, and what it costs: one FLOP a number.
+WRITTEN_OUT = {
+    torch.ops.aten.mul: _numbers_out,
+    torch.ops.aten.sum: _numbers_in,
+    torch.ops.aten.mean: _numbers_in,
+}
 
 
 class Driver:
@@ -90,10 +109,13 @@ class Driver:
         cotangent: Tensor | None = None,
         grad: bool = False,
         of: str | None = None,
+        only_parameters: bool = False,
     ) -> Reply:
         """Call a function by name or a module by handle; with `grad`, pull `cotangent` back through it.
 
-        Where the output is a dict, `of` names the entry through which the cotangent is pulled.
+        Where the output is a dict, `of` names the entry through which the cotangent is pulled. With
+        `only_parameters`, only the parameters' gradients are sent, in half as many bytes: enough for one step
+        of a training after another, which needs little more of a gradient than its direction.
         """
         function = self._find(target) if isinstance(target, str) else self._object(target)
         given = (args, kwargs)
@@ -101,7 +123,7 @@ class Driver:
         before = _tensors(given)  # the function gets copies of them
         if grad:
             for leaf in leaves:
-                leaf.requires_grad_(leaf.is_floating_point())
+                leaf.requires_grad_(leaf.is_floating_point() and not only_parameters)
             if isinstance(function, nn.Module):
                 function.zero_grad(set_to_none=True)
         with torch.set_grad_enabled(grad):
@@ -111,7 +133,7 @@ class Driver:
             for index, (leaf, was) in enumerate(zip(leaves, before, strict=True))
             if not _same_bits(leaf.detach(), was)
         ]
-        reply: Reply = {"value": self._pack(output), "changed_inputs": changed}
+        reply: Reply = {"value": None if only_parameters else self._pack(output), "changed_inputs": changed}
         if grad:
             if of is not None and isinstance(output, Mapping) and of in output:
                 output = output[of]
@@ -124,8 +146,31 @@ class Driver:
                 (output * cotangent.to(output.dtype)).sum().backward()  # type: ignore[no-untyped-call]
             reply["input_gradients"] = [leaf.grad for leaf in leaves]
             if isinstance(function, nn.Module):
-                reply["parameter_gradients"] = {name: p.grad for name, p in function.named_parameters()}
+                found = {name: p.grad for name, p in function.named_parameters()}
+                if only_parameters:
+                    found = {name: None if g is None else g.to(torch.bfloat16) for name, g in found.items()}
+                reply["parameter_gradients"] = found
         return reply
+
+    def _op_flops(self, target: "str | wire.Handle", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reply:
+        """FLOPs of one call, a multiplication and an addition counted as two.
+
+        torch's counter knows matrix products and convolutions. Three things it would miss are seen here, too:
+        fused attention on a CPU and the fast path of torch's attention, which are switched off, and products
+        and sums that are written out, number by number.
+        """
+        function = self._find(target) if isinstance(target, str) else self._object(target)
+        args, kwargs, _ = self._unpack(args, kwargs)
+        fast = torch.backends.mha.get_fastpath_enabled()
+        counter = FlopCounterMode(display=False, custom_mapping=WRITTEN_OUT)
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            # With gradients: without them, the counter trips over a parameter that is handed to a module.
+            with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+                function(*args, **kwargs)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
+        return {"value": int(counter.get_total_flops())}
 
     # -- a module's inside -----------------------------------------------------------------------------------
 

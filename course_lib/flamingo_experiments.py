@@ -460,9 +460,9 @@ def shots(
                 ("another picture asked about", many, other),
             ):
                 found.setdefault(name, []).append(measure(model, (told(world, shown, True), seen))[0])
-        numbers[f"{count} shots"] = found
+        numbers[_shots(count)] = found
         for name, shares in found.items():
-            bars.setdefault(name, {})[f"{count} shots"] = float(np.mean(shares))
+            bars.setdefault(name, {})[_shots(count)] = float(np.mean(shares))
     many = episodes(n_episodes, 2, "colour", 1)
     numbers["one gate shut"] = one_gate_shut(model, (told(world, many, True), _looked_at(world, many)))
     return numbers, plots.by_kind(bars, xlabel="examples of each word", ylabel="right word likeliest")
@@ -486,3 +486,7 @@ def one_gate_shut(model: InterleavedModel, batch: Batch) -> list[float]:
         shares.append(measure(model, batch)[0])
         gate.copy_(kept)
     return shares
+
+
+def _shots(count: int) -> str:
+    return f"{count} shot" if count == 1 else f"{count} shots"

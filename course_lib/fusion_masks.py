@@ -18,12 +18,13 @@ from torch import Tensor
 from course_lib.errors import ShapeError
 
 
-def prefix_lm_mask(keep: Bool[Tensor, "b s"], is_prefix: Bool[Tensor, "b s"]) -> Bool[Tensor, "b s s"]:
+def prefix_lm_mask(keep: Bool[Tensor, "b s"], is_prefix: Bool[Tensor, "..."]) -> Bool[Tensor, "b s s"]:
     """Who may see whom: the prefix all of the prefix, everything else what is not later. True = may see.
 
     Args:
         keep: True = keep: a token that is real. Nothing sees a token that is not, but itself.
-        is_prefix: True for picture and question, False for the answer. A row without a prefix is causal.
+        is_prefix: bool[b s]. True for picture and question, False for the answer. A row without a prefix is
+            causal.
 
     Shapes:
         returns  bool[b s s]   row i: whom token i sees

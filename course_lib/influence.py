@@ -49,7 +49,7 @@ def influence_matrix(
     for n in range(len(inputs)):
         for _ in range(tries):
             changed = [one.clone() for one in inputs]
-            changed[n] = torch.randn(inputs[n].shape, generator=draw)
+            changed[n] = torch.randn(inputs[n].shape, generator=draw, dtype=inputs[n].dtype)
             after = run(changed)
             moved[:, n] |= torch.tensor(
                 [not _same(left, right) for left, right in zip(before, after, strict=True)]

@@ -112,6 +112,12 @@ def few_shot_prompt(
                 f"picture {number} is {tuple(seen.shape)} and the one asked about {tuple(picture.shape)}; "
                 "pictures of one prompt need the same visual tokens."
             )
+        ids = (words,) if answer is None else (words, answer)
+        if any(one.ndim != 1 for one in ids):
+            raise ShapeError(
+                f"example {number} has ids of shape {', '.join(str(tuple(one.shape)) for one in ids)}; give "
+                "question and answer each in one row."
+            )
         if not len(words) or (answer is not None and not len(answer)):
             raise ShapeError(
                 f"example {number} has {len(words)} ids of question and "

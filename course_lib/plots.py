@@ -85,7 +85,7 @@ def by_kind(
         heights = [values[kind] for kind in kinds]
         colour = GREY if k == 0 else PALETTE[(k - 1) % 7]
         axes.bar(places, heights, width, color=colour, hatch=HATCHES[k % 7], edgecolor="white", label=name)
-    axes.set_xticks(np.arange(len(kinds)), [_folded(kind, 14) for kind in kinds])
+    axes.set_xticks(np.arange(len(kinds)), [_folded(kind, 14 if len(kinds) < 7 else 10) for kind in kinds])
     _finish(axes, xlabel, ylabel, ylim=(0.0, 1.02))
     table = Table(
         ["", *kinds], [[name, *(float(values[kind]) for kind in kinds)] for name, values in scores.items()]

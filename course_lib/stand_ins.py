@@ -9,13 +9,16 @@ Axes in this file:
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from course_lib.cost_model import DecoderSizes
 from course_lib.errors import CourseError, ShapeError
 from course_lib.tiny_captioner import TinyCaptioner, TinyProcessor
+from course_lib.tiny_runs import TinyProducts, TinyRanks, TinyReuser, TinyScribbler, TinyShut, TinyWires
 
 
 class LinearRead(nn.Module):
@@ -497,28 +500,151 @@ class TinyQFormer(nn.Module):
         keep = torch.ones(visual.shape[:2], dtype=torch.bool) if visual_mask is None else visual_mask
         tokens = self.dropout(self.layernorm(tokens))
         for layer in self.encoder.get_submodule("layer").children():
+            if self.text and not hasattr(layer, "intermediate"):
+                raise CourseError(
+                    "this Q-Former's text is True, which says that it has a side for text, and a layer of it "
+                    "has lost its own; where the side is gone, text is False."
+                )
             tokens = layer(tokens, n_queries, sees, visual, keep)
         return tokens
 
 
-STAND_INS: dict[str, Callable[..., nn.Module]] = {
+class TinyReaderLayer(nn.Module):
+    """A layer of `TinyReader`: each token adds something of what it sees, and of where that stands."""
+
+    def __init__(self, d_text: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(d_text, d_text)
+        self.rates: Tensor
+        self.register_buffer("rates", 1.0 / torch.arange(1, d_text + 1), persistent=False)
+
+    def forward(
+        self, hidden: Float[Tensor, "b s d"], sees: Bool[Tensor, "b s s"], positions: Int[Tensor, "b s"]
+    ) -> Float[Tensor, "b s d"]:
+        placed = hidden + torch.sin(positions[:, :, None] * self.rates)
+        share = sees.to(hidden.dtype)
+        mean = share @ placed / share.sum(dim=2, keepdim=True).clamp(min=1.0)
+        return hidden + torch.tanh(self.mix(placed + mean))
+
+
+class TinyReader(nn.Module):
+    """Stands in for a language model that reads embeddings: called and built like the course's own.
+
+    Its layers are nonlinear, look at what `keep` lets them see, and use the positions as they are given, so
+    what stands where, and before which layer, shows in the output.
+
+    Args:
+        n_words: rows of the embedding, and columns of the output.
+        d_text: width of a token.
+        n_layers: how many layers.
+        frozen: not 0: no parameter trains.
+
+    Shapes:
+        embeds     float[b s d]   s: whatever stands in the stream, words and others
+        keep       bool[b s]      True = keep; each token then sees the kept ones up to itself, and itself
+                or bool[b s s]    True where token i may see token j
+        positions  int[b s]
+        returns    float[b s n_words]
+
+    Raises:
+        ShapeError: the three do not fit each other.
+    """
+
+    def __init__(self, n_words: int, d_text: int, n_layers: int, frozen: int = 0) -> None:
+        super().__init__()
+        self.model = nn.Module()
+        self.model.embed_tokens = nn.Embedding(n_words, d_text)
+        self.model.layers = nn.ModuleList(TinyReaderLayer(d_text) for _ in range(n_layers))
+        if frozen:
+            self.requires_grad_(False)
+
+    def forward(
+        self,
+        embeds: Float[Tensor, "b s d"],
+        keep: Tensor,
+        positions: Tensor,
+        before_layer: Callable[[int, Tensor], Tensor] | None = None,
+    ) -> Float[Tensor, "b s w"]:
+        b, s = embeds.shape[:2]
+        if tuple(keep.shape) not in ((b, s), (b, s, s)) or tuple(positions.shape) != (b, s):
+            raise ShapeError(
+                f"embeds are {(b, s)} (rows, tokens), keep is {tuple(keep.shape)} and positions are "
+                f"{tuple(positions.shape)}; all three need the same rows and tokens."
+            )
+        if keep.dtype != torch.bool:
+            raise ShapeError(f"keep is of type {keep.dtype}; give booleans, True = keep.")
+        sees = keep
+        if keep.ndim == 2:
+            causal, itself = torch.ones(s, s, dtype=torch.bool).tril(), torch.eye(s, dtype=torch.bool)
+            sees = (causal & keep[:, None, :]) | itself
+        hidden = embeds
+        for i, layer in enumerate(self.model.get_submodule("layers").children()):
+            hidden = hidden if before_layer is None else before_layer(i, hidden)
+            hidden = layer(hidden, sees, positions)
+        logits: Tensor = hidden @ self.model.get_submodule("embed_tokens").get_parameter("weight").T
+        return logits
+
+
+class TinyEntrance(nn.Module):
+    """Stands in for whatever makes words of a picture: `n_tokens` of them, however many it is given.
+
+    Args:
+        d_visual: width of a visual token.
+        d_text: width of a word.
+        n_tokens: how many words.
+
+    Shapes:
+        visual   float[b v d_visual]
+        returns  float[b n_tokens d_text]
+    """
+
+    def __init__(self, d_visual: int, d_text: int, n_tokens: int) -> None:
+        super().__init__()
+        self.asks = nn.Parameter(torch.zeros(n_tokens, d_visual))
+        self.project = nn.Linear(d_visual, d_text)
+
+    def forward(self, visual: Float[Tensor, "b v d_visual"]) -> Float[Tensor, "b n_tokens d_text"]:
+        share = (self.asks @ visual.transpose(1, 2)).softmax(dim=-1)
+        words: Tensor = self.project(torch.tanh(share @ visual))
+        return words
+
+
+class LinearReads(nn.ModuleList):
+    """Several of `LinearRead` in a list: blocks, called as block(text, visual, visual_mask)."""
+
+    def __init__(self, n: int, d_text: int, d_visual: int) -> None:
+        super().__init__(LinearRead(d_text, d_visual) for _ in range(n))
+
+
+# Sizes are no module, but they too come from outside the exercise, and travel by the same name.
+STAND_INS: dict[str, Callable[..., Any]] = {
     "adding_blocks": AddingBlocks,
     "cached_reader": CachedReader,
+    "decoder_sizes": DecoderSizes,
     "feed_forward": PlainFeedForward,
     "linear_read": LinearRead,
+    "linear_reads": LinearReads,
     "masked_read": MaskedRead,
     "tiny_captioner": TinyCaptioner,
     "tiny_decoder": TinyDecoder,
+    "tiny_entrance": TinyEntrance,
     "tiny_flamingo": TinyFlamingo,
     "tiny_matcher": TinyMatcher,
     "tiny_pipeline": TinyPipeline,
     "tiny_processor": TinyProcessor,
+    "tiny_products": TinyProducts,
     "tiny_qformer": TinyQFormer,
+    "tiny_ranks": TinyRanks,
+    "tiny_reader": TinyReader,
+    "tiny_reuser": TinyReuser,
+    "tiny_scribbler": TinyScribbler,
+    "tiny_shut": TinyShut,
+    "tiny_wires": TinyWires,
     "tiny_writer": TinyWriter,
 }
 
 
-def build(name: str, **kwargs: int) -> nn.Module:
+def build(name: str, **kwargs: int) -> Any:
     """Build the stand-in called `name`."""
     if name not in STAND_INS:
         raise CourseError(f"there is no stand-in called {name!r}; known are {', '.join(sorted(STAND_INS))}.")

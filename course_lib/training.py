@@ -152,7 +152,8 @@ def train_bridge(
     """
     world = MicroWorld.load() if world is None else world
     model = SeeingModel(world, bridge, entrance, merge, resampler)
-    stepper = Stepper(model, learning_rate or ENTRANCES[entrance], steps)
+    rate = ENTRANCES[entrance] if learning_rate is None else learning_rate
+    stepper = Stepper(model, rate, steps)
     order = torch.Generator().manual_seed(seed)
     n_probe = min(60, len(world.new.scenes))
     losses: list[float] = []

@@ -57,6 +57,7 @@ class ExerciseSummary:
     outcomes: str
     misconceptions: list[Counted]
     failed: list[Failed]
+    measured: list[str]
 
 
 @dataclass(frozen=True)
@@ -138,4 +139,8 @@ def _exercise(week: Week, name: str, verdicts: Mapping[str, Verdict]) -> Exercis
             for wrong, count in sorted(named.items(), key=lambda item: (-item[1], item[0]))
         ],
         failed=[Failed(check, claims[check], count) for check, count in failed.most_common(MOST_SHOWN)],
+        measured=sorted(
+            (check.seen for one in records for check in one.checks if check.passed and check.seen),
+            reverse=True,
+        ),
     )

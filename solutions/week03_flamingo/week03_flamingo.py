@@ -1169,7 +1169,7 @@ Table(["claim", "what we compared", "apart by"], rows)
 # Write `Flamingo(language_model, blocks, interval=1)`. The language model has its layers in
 # `language_model.model.layers`, as ours and every Llama of transformers has. Block `j` is called as
 # `blocks[j](text, visual, media_mask)`, returns the new text, and stands before layer `j * interval`. Keep
-# `self.language_model` and `self.blocks`, both as they came.
+# `self.language_model` and `self.blocks`, both as they came: `blocks` is an `nn.ModuleList`, so they train.
 #
 # `forward(visual, media_mask, *args, **kwargs)` hands all that follows the mask to the language model, and
 # returns what that returns, whatever it is. In `media_mask`, `bool[b t s]`, True = **keep**.

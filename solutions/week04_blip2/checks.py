@@ -27,6 +27,15 @@ from course_lib.checking import (
 LAYER = {"d_model": 12, "d_visual": 10, "n_heads": 3, "d_hidden": 20}
 
 
+def a_layer_that_looks(subject, draw):
+    """A layer with drawn weights, not in training, and the weights."""
+    layer = subject.build(**LAYER, looks=True)
+    weights = draw.weights_like(layer.parameters())
+    load_or_fail(layer, weights)
+    layer.eval()
+    return layer, weights
+
+
 @claim("qformer_layer", "Queries and text come out as they went in: as many, as wide, queries first.", 0.5)
 def a_layer_keeps_its_shape(subject, draw):
     for looks in (True, False):
@@ -42,13 +51,16 @@ def a_layer_keeps_its_shape(subject, draw):
 
 @claim("qformer_layer", "In one layer another picture moves every query, and no text.", 0.5)
 def another_picture_moves_the_queries(subject, draw):
-    layer = subject.build(**LAYER, looks=True)
-    weights = draw.weights_like(layer.parameters())
-    load_or_fail(layer, weights)
-    layer.eval()
+    layer, _ = a_layer_that_looks(subject, draw)
     tokens = draw.normal(2, 13, 12)
     one, other = (layer(tokens, 5, None, draw.normal(2, 9, 10)) for _ in range(2))
     one, other = expect_tensor(one, (2, 13, 12)), expect_tensor(other, (2, 13, 12))
+    moved = [i for i in range(13) if float((other - one)[:, i].abs().max()) > 1e-5]
+    expect(
+        moved != list(range(8, 13)),
+        seen="the last 5 of 13 tokens move, and the first 5 were the queries",
+        look="Queries come in first, and go out first. In which order are the two sides put together?",
+    )
     expect_same(
         other[:, 5:],
         one[:, 5:],
@@ -56,6 +68,90 @@ def another_picture_moves_the_queries(subject, draw):
     )
     for i in range(5):
         expect_different(other[:, i], one[:, i], look=f"Query {i} sees no difference. Does it look?")
+
+
+@claim("qformer_layer", "A patch that visual_mask hides changes nothing; a patch that it keeps does.", 0.5)
+def a_hidden_patch_changes_nothing(subject, draw):
+    layer, _ = a_layer_that_looks(subject, draw)
+    tokens, visual = draw.normal(2, 13, 12), draw.normal(2, 9, 10)
+    keep = torch.arange(9) < torch.tensor([[4], [6]])
+    look = (
+        "visual_mask is b v, True = keep; the attention wants to know it for each asking token, as b 1 v. "
+        "Does it arrive, with that axis, and the right way round?"
+    )
+    clean = expect_tensor(layer(tokens, 5, None, visual, keep), (2, 13, 12), look=look)
+    noise = draw.normal(2, 9, 10)
+    hidden, kept = torch.where(keep[..., None], visual, noise), torch.where(keep[..., None], noise, visual)
+    expect_same(layer(tokens, 5, None, hidden, keep), clean, look=look)
+    expect_different(layer(tokens, 5, None, kept, keep), clean, look=look)
+
+
+@claim("qformer_layer", "Another feed-forward for one side moves that side, and leaves the other alone.", 0.5)
+def each_side_goes_through_its_own(subject, draw):
+    layer, weights = a_layer_that_looks(subject, draw)
+    tokens, visual = draw.normal(2, 13, 12), draw.normal(2, 9, 10)
+    before = expect_tensor(layer(tokens, 5, None, visual), (2, 13, 12))
+    sides = {"queries": (slice(0, 5), "intermediate_query", "output_query")}
+    sides["text"] = (slice(5, 13), "intermediate", "output")
+    for whose, (mine, *parts) in sides.items():
+        changed = {
+            name: value + draw.normal(*value.shape) if name.split(".")[0] in parts else value
+            for name, value in weights.items()
+        }
+        load_or_fail(layer, changed)
+        after = expect_tensor(layer(tokens, 5, None, visual), (2, 13, 12))
+        look = f"{parts[0]} and {parts[1]} were changed: they are for the {whose}. Who goes through them?"
+        expect_different(after[:, mine], before[:, mine], look=look)
+        others = slice(5, 13) if whose == "queries" else slice(0, 5)
+        expect_same(after[:, others], before[:, others], look=look)
+
+
+@claim("qformer_layer", "What goes on is what a part's norm gives; where that is constant, nobody is left.")
+def nothing_is_added_behind_a_norm(subject, draw):
+    layer, weights = a_layer_that_looks(subject, draw)
+    visual = draw.normal(2, 9, 10)
+    one, other = draw.normal(2, 13, 12), draw.normal(2, 13, 12)
+    parts = {"attention": ("attention.output.LayerNorm.weight", slice(0, 13))}
+    parts["crossattention"] = ("crossattention.output.LayerNorm.weight", slice(0, 5))
+    parts["output_query"] = ("output_query.LayerNorm.weight", slice(0, 5))
+    parts["output"] = ("output.LayerNorm.weight", slice(5, 13))
+    for part, (name, silenced) in parts.items():
+        load_or_fail(layer, {**weights, name: torch.zeros(12)})
+        seen = expect_tensor(layer(one, 5, None, visual), (2, 13, 12))
+        expect_same(
+            expect_tensor(layer(other, 5, None, visual), (2, 13, 12))[:, silenced],
+            seen[:, silenced],
+            look=f"Here the norm in {part} multiplies by 0, so what came in is forgotten, and it should "
+            "stay so. The parts add by themselves: is something added once more, or an older row handed on?",
+        )
+    load_or_fail(layer, weights)
+    look = "Other tokens go in, and the same comes out. Are they used?"
+    expect_different(layer(other, 5, None, visual), expect_tensor(layer(one, 5, None, visual)), look=look)
+
+
+@claim("qformer_layer", "Queries alone leave the text's feed-forward alone; with text it takes part.", 0.5)
+def no_text_no_feed_forward_for_text(subject, draw):
+    layer, _ = a_layer_that_looks(subject, draw)
+    visual = draw.normal(2, 9, 10)
+    for n_text, wanted in ((0, False), (8, True)):
+        tokens = draw.normal(2, 5 + n_text, 12)
+        found = layer.gradients(tokens, 5, None, visual, cotangent=draw.normal(2, 5 + n_text, 12)).parameters
+        used = found.get("intermediate.dense.weight") is not None
+        expect(
+            used == wanted,
+            seen=f"with 5 queries and {n_text} text tokens, the text's feed-forward is "
+            f"{'called' if used else 'not called'}",
+            look="Stage 2 deletes intermediate and output, and runs queries alone: a call would fail there. "
+            "Are they called if there is text, and only then?",
+        )
+
+
+@claim("qformer_layer", "Queries that should look and have no picture: a ValueError that says how many.", 0.5)
+def queries_without_a_picture_are_refused(subject, draw):
+    layer, _ = a_layer_that_looks(subject, draw)
+    tokens = draw.normal(2, 13, 12)
+    look = "Say it before something inside breaks: looks=True, n_queries queries, and visual=None."
+    expect_raises(lambda: layer(tokens, 7), "ValueError", mentions=[7], look=look)
 
 
 # -- qformer_mask ----------------------------------------------------------------------------------------
@@ -107,6 +203,18 @@ def the_three_tasks_differ_in_who_sees_across(subject, draw):
             )
 
 
+@claim("qformer_mask", "In every task every query sees every query.", weight=0.5)
+def queries_see_each_other_in_every_task(subject, draw):
+    for task in MASK_TASKS:
+        table = expect_tensor(subject(task, 4, torch.ones(1, 3, dtype=torch.bool)), (1, 7, 7))[0] != 0
+        seen = int(table[:4, :4].sum())
+        expect(
+            seen == 16,
+            seen=f"for {task!r}, queries see queries in {seen} of 16 entries",
+            look="Queries have no order: none comes before another. Which tokens is a triangle for?",
+        )
+
+
 @claim("qformer_mask", "A padded token is seen by itself and by nobody else, whatever the task.", weight=0.5)
 def padding_is_seen_by_itself_alone(subject, draw):
     keep = torch.tensor([[True, True, True, True], [True, True, False, False]])
@@ -131,9 +239,9 @@ def padding_is_seen_by_itself_alone(subject, draw):
     weight=0.5,
 )
 def nothing_to_tell_apart_costs_log_b(subject, draw):
-    b, q, e = 6, 4, 9
-    pictures, texts = draw.normal(1, q, e).expand(b, q, e), draw.normal(1, e).expand(b, e)
-    for smoothing in (0.0, 0.1):
+    b, e = 6, 9
+    for q, smoothing in ((b, 0.0), (4, 0.0), (4, 0.1)):  # first a number of queries at which no shape breaks
+        pictures, texts = draw.normal(1, q, e).expand(b, q, e), draw.normal(1, e).expand(b, e)
         seen = expect_tensor(
             subject(pictures, texts, 0.2, smoothing),
             (),
@@ -143,7 +251,8 @@ def nothing_to_tell_apart_costs_log_b(subject, draw):
             seen,
             torch.tensor(6.0).log(),
             look="Six pairs that are all alike: the right one can only be guessed, and one in six guesses is "
-            "right. Is the mean taken over the batch, and over the two directions?",
+            "right. Of the table pictures, queries, texts: is the largest over the queries taken, so that "
+            "pictures and texts are left? Is the mean over the batch, and over the two directions?",
         )
 
 
@@ -380,7 +489,8 @@ def a_query_is_like_itself(subject, draw):
     expect_same(
         torch.diagonal(seen),
         torch.ones(5),
-        look="A cosine is a dot product of vectors of length 1. Are they, and is the mean one over pictures?",
+        look="First the cosine in each picture, of vectors of length 1; then the mean over pictures. Is it "
+        "in this order?",
     )
 
 

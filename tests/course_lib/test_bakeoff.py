@@ -171,15 +171,15 @@ def test_a_run_goes_on_where_it_was_and_repeats_nothing(
 
 def test_what_is_written_is_read_back_rounded() -> None:
     runs = [{"name": "a", "steps": 1, "right": 0.123456, "by_kind": {"count": 0.98765}}]
-    found = {"about": {"seeds": [0]}, "entries": [{"name": "a-b, c" * 30, "ms": 1.00001}] * 2, "runs": runs}
+    found = {"about": {"seeds": [0]}, "entries": [{"name": "a-b, c" * 30, "ms": 1.000001}] * 2, "runs": runs}
     there: dict[str, str] = {}
     text = as_module(found)
     exec(text, there)
     read = json.loads(there["RESULTS"])
     assert read["about"] == found["about"]
     assert read["entries"] == [{"name": "a-b, c" * 30, "ms": 1.0}] * 2
-    assert read["runs"][0]["right"] == 0.1235
-    assert read["runs"][0]["by_kind"] == {"count": 0.9877}
+    assert read["runs"][0]["right"] == 0.12346
+    assert read["runs"][0]["by_kind"] == {"count": 0.98765}
     assert max(len(line) for line in text.splitlines() if "a-b" not in line) <= 110
 
 

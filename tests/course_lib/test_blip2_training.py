@@ -23,7 +23,9 @@ from course_lib.blip2_training import (
     stage1_losses,
     told,
     told_by_chance,
+    told_of_content,
     train_stage1,
+    what_each_cell_holds,
     what_is_there,
     with_examples,
     write_captions,
@@ -217,6 +219,34 @@ def test_told_says_what_does_not_fit() -> None:
         told(read, torch.ones(4, 1))
 
 
+def test_what_each_cell_holds_is_named_at_its_place() -> None:
+    held = what_each_cell_holds([Scene((Thing("big", "red", "ring", 1, 2),), 1), Scene((), 2)])
+    assert held.shape == (2, 9, 6 + 5 + 2)
+    assert held.sum() == held[0, 5].sum() == 3
+
+
+def test_a_query_that_hands_over_one_cell_is_told_by_that_cell_and_by_no_other(world: MicroWorld) -> None:
+    held = what_each_cell_holds(world.train.scenes)
+    maps = torch.randn(2, 13, 8, generator=torch.Generator().manual_seed(0))
+    read = torch.stack([held[:, 2] @ maps[0], held[:, 7] @ maps[1], torch.randn(len(held), 8)], dim=1)
+    share = told_of_content(read, held)
+    assert share.shape == (3, 9)
+    assert share[0, 2] > 0.95
+    assert share[1, 7] > 0.95
+    share[0, 2] = share[1, 7] = 0.0
+    assert share.max() < 0.2
+    assert share[2].max() < 0.02
+    _, there = what_is_there(world.train.scenes)
+    assert told(read[:, :1], there)[0, 2] < 0.5  # that something is there is the lesser part of what it is
+
+
+def test_content_says_what_does_not_fit() -> None:
+    with pytest.raises(ShapeError, match="3 pictures"):
+        told_of_content(torch.randn(3, 2, 4), torch.zeros(4, 9, 13))
+    with pytest.raises(ShapeError, match="at least 10"):
+        told_of_content(torch.randn(9, 2, 4), torch.zeros(9, 9, 13))
+
+
 def test_the_looks_are_what_the_layer_weighs_its_values_by(model: FirstStage, world: MicroWorld) -> None:
     visual, captions = pairs(model, world)
     with torch.no_grad():
@@ -245,5 +275,8 @@ def test_no_example_is_the_question_as_it_was_trained_and_pictures_count(world: 
     seeing = SeeingModel(world, MLPProjector(4 * world.d_visual, world.d_text)).eval()
     assert with_examples(seeing, 0, count=20) == with_examples(seeing, 0, pictures="none", count=20)
     assert 0.0 <= with_examples(seeing, 2, count=5) <= 1.0
-    with pytest.raises(CourseError, match='"own" or "none"'):
+    nothing = with_examples(seeing, 2, pictures="none", texts=False, count=20)
+    assert nothing == with_examples(seeing, 0, count=20)
+    assert 0.0 <= with_examples(seeing, 1, pictures="asked", texts=False, count=5) <= 1.0
+    with pytest.raises(CourseError, match='"own", "asked" or "none"'):
         with_examples(seeing, 1, pictures="others")

@@ -382,6 +382,16 @@ def test_a_fault_of_the_check_itself_is_raised_and_not_scored() -> None:
         run_check(HIDDEN, here(Affine), None, 0)
 
 
+def test_what_a_check_measured_is_seen_although_it_passed() -> None:
+    def measures(subject: Subject, draw: Draw) -> str:
+        return "0.61 of something"
+
+    check = claim("affine", "It measures.")(measures)
+    outcome = run_check(found_check(check), here(Affine), None, 0)
+    assert (outcome.passed, outcome.seen) == (True, "0.61 of something")
+    assert run_check(PUBLIC, here(Affine), None, 0).seen == ""
+
+
 def test_every_check_starts_with_nothing_built() -> None:
     subject = here(Affine)
     old = subject.build(2)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib import driver, wire
-from course_lib.checking import Subject
+from course_lib.checking import Instance, Subject
 from course_lib.driver import Driver
 from course_lib.errors import SubjectError
 from course_lib.wire import Handle, Other, ParameterOf, StandIn
@@ -364,3 +364,41 @@ def test_exiting_ends_neither_the_thread_nor_the_conversation(served: Any) -> No
     with pytest.raises(SubjectError, match="SystemExit"):
         subject(True)
     assert subject(False) == 3
+
+
+# -- what a call costs, and gradients alone -----------------------------------------------------------------
+
+
+def test_flops_are_counted_on_this_side_and_sent_as_one_number() -> None:
+    built = Subject.here("found", lambda: nn.Linear(5, 7)).build()
+    assert built.flops(torch.ones(3, 5)) == 2 * 3 * 5 * 7
+
+
+@pytest.mark.parametrize("value", [None, 1.5, True, "12"])
+def test_flops_that_are_no_whole_number_are_not_believed(value: Any) -> None:
+    subject = Subject("found", lambda _: {"ok": True, "value": value if value is not None else Handle(1)})
+    with pytest.raises(SubjectError, match="whole number"):
+        Instance(subject, Handle(1)).flops(torch.ones(1))
+
+
+def test_gradients_of_parameters_alone_are_those_of_all_up_to_rounding() -> None:
+    built = Subject.here("found", lambda: nn.Linear(5, 7)).build()
+    visual, pull = torch.randn(3, 5), torch.randn(3, 7)
+    alone = built.parameter_gradients(visual, cotangent=pull)
+    whole = built.gradients(visual, cotangent=pull)
+    assert alone.keys() == whole.parameters.keys()
+    for name, gradient in whole.parameters.items():
+        found = alone[name]
+        assert gradient is not None
+        assert found is not None
+        assert found.dtype is torch.float32
+        assert torch.allclose(found, gradient, rtol=2**-7)
+    reply = call(nn.Linear(5, 7), visual, grad=True, cotangent=pull, only_parameters=True)
+    assert (reply["value"], reply["input_gradients"]) == (None, [None])
+
+
+def test_a_seed_for_the_building_gives_other_weights_and_the_same_again() -> None:
+    subject = Subject.here("found", lambda: nn.Linear(5, 7))
+    one, again, other = (subject.build_from(seed).parameters()["weight"] for seed in (4, 4, 5))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)

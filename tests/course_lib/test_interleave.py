@@ -158,6 +158,7 @@ NOTHING = torch.tensor([], dtype=torch.long)
             words(2),
             "example 1 has 2 ids of question and 0 ids of answer",
         ),
+        ([], torch.ones(2, 3, dtype=torch.long), r"example 0 has ids of shape \(2, 3\); give"),
         (
             [(torch.ones(4, 3), words(1), words(1))],
             words(2),

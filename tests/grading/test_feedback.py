@@ -73,6 +73,18 @@ def test_a_page_says_what_was_earned_seen_and_meant(course: Course) -> None:
     assert "2026-01-30 15:00:00 UTC" in words
 
 
+def test_a_page_says_what_a_passed_check_measured(course: Course) -> None:
+    _, week = course
+    plain, verdict = page(course)
+    one = verdict.exercises[0]
+    checks = [dataclasses.replace(one.checks[0], seen="61.5% are right"), *one.checks[1:]]
+    more = dataclasses.replace(
+        verdict, exercises=[dataclasses.replace(one, checks=checks), *verdict.exercises[1:]]
+    )
+    assert "Measured" not in plain
+    assert "Measured: 61.5% are right." in feedback.page(week, "ann", more, {}, "")
+
+
 def test_a_page_keeps_the_seed_and_the_hidden_checks_to_itself(course: Course) -> None:
     layout, week = course
     seed = 987_654_321_234

@@ -233,3 +233,31 @@ def test_inputs_are_fresh_for_every_check_exercise_and_submission() -> None:
 def test_a_strangers_text_is_tidied() -> None:
     text = judge.tidy("\x1b[31mred\x1b[0m <object at 0x7f12ab34cd56>\n\u202enext\x00", 200)
     assert text == "red <object at 0x…> next"
+
+
+def test_of_a_long_conversation_only_the_beginning_is_compared(mean: Exercise) -> None:
+    """A misconception is recognised as without that, and the others are dropped at the first difference."""
+    asked = []
+
+    def long(subject: checking.Subject, reference: checking.Subject, draw: checking.Draw) -> None:
+        for _ in range(judge.LONG + 1):
+            asked.append(subject.name)
+            checking.expect_tensor(subject(draw.normal(2, 5, 3), draw.keep_mask(2, 5)), look="?")
+        checking.expect(subject is reference, seen="the end", look="?")
+
+    check = Check("long", mean.id, "a long one", 1.0, public=False, function=long)
+    exercise = dataclasses.replace(mean, checks=(check,))
+    known = judge.Known(exercise, SEED)
+    silent = mean.misconceptions[-1]
+    wrong = dataclasses.replace(silent, caught_by=("long",))
+    run = judge._run(exercise, check, judge.here(wrong.found, exercise)(), SEED)
+    right = judge._run(exercise, check, judge.here(mean.reference, exercise)(), SEED)
+    asked.clear()
+    assert known.answers_as(run, wrong, right.transcript)
+    assert len(asked) == judge.BEGINNING
+    assert not known.answers_as(run, silent, right.transcript), "its file does not say that it fails this"
+    for other in mean.misconceptions[:-1]:
+        asked.clear()
+        found = dataclasses.replace(other, caught_by=("long",))
+        assert not known.answers_as(run, found, right.transcript)
+        assert len(asked) <= 2

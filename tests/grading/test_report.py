@@ -70,6 +70,21 @@ def test_the_page_names_no_learner_and_loads_nothing(small_class: Class) -> None
     assert week.title in text
 
 
+def test_what_checks_measured_is_listed_the_highest_first(small_class: Class) -> None:
+    layout, week, verdicts = small_class
+    for name, share in (("a", "41%"), ("b", "72%")):
+        verdict = verdicts[name]
+        one = verdict.exercise("masked_mean")
+        checks = [dataclasses.replace(one.checks[0], passed=True, seen=f"{share} are right"), *one.checks[1:]]
+        others = [other for other in verdict.exercises if other.id != one.id]
+        verdicts[name] = dataclasses.replace(
+            verdict, exercises=[*others, dataclasses.replace(one, checks=checks)]
+        )
+    summary = report.summarise(week, verdicts)
+    assert [one.measured for one in summary.exercises] == [[], ["72% are right", "41% are right"]]
+    assert "72% are right" in report.write(layout, week, summary).read_text(encoding="utf-8")
+
+
 def test_one_submission_is_a_class_too(small_class: Class) -> None:
     _, week, verdicts = small_class
     summary = report.summarise(week, {"a": verdicts["a"]})

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
+
+from course_lib.drawing import arrow, box, canvas
 
 HERE = Path(__file__).parent
 BLUE, ORANGE, GREEN, PURPLE, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8A8A8A"
-FROZEN, TRAINED = "#E8EEF3", "#FFE7B3"
 FOR_QUERIES, FOR_TEXT, SHARED = "#DCEBF7", "#D9F0E6", "#F3F3F3"
 
 
@@ -26,51 +27,6 @@ def main() -> None:
             facecolor="white",
             metadata={"Software": None},
         )
-
-
-def canvas(width: float, height: float, xmax: float, ymax: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_subplot()
-    axes.set_xlim(0, xmax)
-    axes.set_ylim(0, ymax)
-    axes.set_axis_off()
-    return figure, axes
-
-
-def box(
-    axes: Axes, x: float, y: float, w: float, h: float, text: str, colour: str = FROZEN, size: float = 9
-) -> None:
-    style = "round,pad=0,rounding_size=0.12"
-    edge = "#B36B00" if colour == TRAINED else "#50606E"
-    axes.add_patch(
-        FancyBboxPatch((x, y), w, h, boxstyle=style, facecolor=colour, edgecolor=edge, linewidth=1.3)
-    )
-    axes.text(x + w / 2, y + h / 2, text, ha="center", va="center", fontsize=size)
-
-
-def arrow(
-    axes: Axes,
-    x0: float,
-    y0: float,
-    x1: float,
-    y1: float,
-    *,
-    colour: str = "black",
-    dashed: bool = False,
-    bend: float = 0,
-) -> None:
-    axes.add_patch(
-        FancyArrowPatch(
-            (x0, y0),
-            (x1, y1),
-            arrowstyle="-|>",
-            mutation_scale=11,
-            color=colour,
-            linestyle="--" if dashed else "-",
-            connectionstyle=f"arc3,rad={bend}",
-            linewidth=1.4,
-        )
-    )
 
 
 def token(axes: Axes, x: float, y: float, w: float, text: str, colour: str) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
+
+from course_lib.drawing import TRAINED, arrow, box, canvas
 
 HERE = Path(__file__).parent
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8A8A8A"
-FROZEN, TRAINED = "#E8EEF3", "#FFE7B3"
 
 
 def main() -> None:
@@ -24,28 +25,6 @@ def main() -> None:
             facecolor="white",
             metadata={"Software": None},
         )
-
-
-def canvas(width: float, height: float, xmax: float, ymax: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_subplot()
-    axes.set_xlim(0, xmax)
-    axes.set_ylim(0, ymax)
-    axes.set_axis_off()
-    return figure, axes
-
-
-def box(axes: Axes, x: float, y: float, w: float, h: float, text: str, colour: str = FROZEN) -> None:
-    edge = "#B36B00" if colour == TRAINED else "#50606E"
-    style = "round,pad=0,rounding_size=0.12"
-    axes.add_patch(FancyBboxPatch((x, y), w, h, boxstyle=style, facecolor=colour, edgecolor=edge, lw=1.3))
-    axes.text(x + w / 2, y + h / 2, text, ha="center", va="center", fontsize=9)
-
-
-def arrow(axes: Axes, x0: float, y0: float, x1: float, y1: float, colour: str = "black") -> None:
-    axes.add_patch(
-        FancyArrowPatch((x0, y0), (x1, y1), arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=1.4)
-    )
 
 
 def word(axes: Axes, x: float, y: float, w: float, text: str, colour: str) -> None:
@@ -81,12 +60,12 @@ def two_stages() -> Figure:
     axes.plot([6.4, 6.4], [5.17, 6.0], color="#B36B00", lw=0.8)
     queries(axes, 4.75, 4.05)
     axes.text(5.22, 3.92, "32 queries (trained)", ha="center", va="top", fontsize=8)
-    arrow(axes, 5.22, 4.26, 5.22, 4.6, BLUE)
+    arrow(axes, 5.22, 4.26, 5.22, 4.6, colour=BLUE)
     x = 6.35
     for text, w in (("[CLS]", 0.8), ("a", 0.35), ("red", 0.55), ("ring", 0.65)):
         word(axes, x, 3.85, w, text, GREEN)
         x += w + 0.06
-    arrow(axes, 7.45, 4.32, 7.45, 4.6, GREEN)
+    arrow(axes, 7.45, 4.32, 7.45, 4.6, colour=GREEN)
     axes.text(9.05, 4.07, "[DEC] in the place of [CLS] says: write", fontsize=8.5, va="center")
     for k, (name, asks) in enumerate(
         (
@@ -96,7 +75,7 @@ def two_stages() -> Figure:
         )
     ):
         y = 6.25 - 0.75 * k
-        arrow(axes, 8.1, 5.6, 8.95, y, GREY)
+        arrow(axes, 8.1, 5.6, 8.95, y, colour=GREY)
         axes.text(9.05, y, name, fontsize=9.5, weight="bold", va="center")
         axes.text(10.25, y, asks, fontsize=9, va="center")
     # stage 2
@@ -112,7 +91,7 @@ def two_stages() -> Figure:
     arrow(axes, 6.0, 1.85, 6.45, 1.85)
     box(axes, 6.45, 1.35, 1.1, 1.0, "one\nmatrix", TRAINED)
     queries(axes, 4.53, 0.75)
-    arrow(axes, 5.0, 0.96, 5.0, 1.35, BLUE)
+    arrow(axes, 5.0, 0.96, 5.0, 1.35, colour=BLUE)
     axes.text(5.0, 0.62, "32 queries (trained)", ha="center", va="top", fontsize=8)
     box(axes, 8.5, 1.85, 4.8, 0.8, "language model (frozen)")
     arrow(axes, 7.55, 1.7, 8.5, 1.15)

@@ -2,9 +2,10 @@
 
 Tell: You add what came in, and the parts have already added it: PostNormAttention and AddNorm return
 LayerNorm(new + old). So the sum comes out un-normed, with everything in it twice.
-Caught by: values_are_those_of_the_definition, either_side_may_be_missing, only_queries_look,
-each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved, hidden_visual_tokens_reach_no_query,
-every_token_comes_out_normed, everything_learns, queries_without_a_picture_are_an_error
+Caught by: nothing_is_added_behind_a_norm, values_are_those_of_the_definition, either_side_may_be_missing,
+only_queries_look, each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved,
+hidden_visual_tokens_reach_no_query, every_token_comes_out_normed, everything_learns,
+queries_without_a_picture_are_an_error
 """
 
 import torch
@@ -23,5 +24,6 @@ class QFormerLayer(Reference):
         if self.looks and n_queries:
             queries = queries + self.crossattention(queries, visual, keep)
         queries = queries + self.output_query(self.intermediate_query(queries), queries)
-        text = text + self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = text + self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)

@@ -2,9 +2,9 @@
 
 Tell: Your cross-attention gets the queries from before the self-attention, and what they heard there is
 lost. Look with what the self-attention returned.
-Caught by: values_are_those_of_the_definition, either_side_may_be_missing, only_queries_look,
-each_side_has_its_own_feed_forward, hidden_visual_tokens_reach_no_query, every_token_comes_out_normed,
-everything_learns, queries_without_a_picture_are_an_error
+Caught by: nothing_is_added_behind_a_norm, values_are_those_of_the_definition, either_side_may_be_missing,
+only_queries_look, each_side_has_its_own_feed_forward, hidden_visual_tokens_reach_no_query,
+every_token_comes_out_normed, everything_learns, queries_without_a_picture_are_an_error
 """
 
 import torch
@@ -24,5 +24,6 @@ class QFormerLayer(Reference):
         if self.looks and n_queries:
             queries = self.crossattention(came, visual, keep)
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)

@@ -2,7 +2,7 @@
 
 Tell: Without a picture your layer breaks inside the cross-attention, with a message about a type. Raise a
 ValueError first, and say how many queries there are.
-Caught by: queries_without_a_picture_are_an_error
+Caught by: queries_without_a_picture_are_refused, queries_without_a_picture_are_an_error
 """
 
 import torch
@@ -19,5 +19,6 @@ class QFormerLayer(Reference):
         if self.looks and n_queries:
             queries = self.crossattention(queries, visual, keep)
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)

@@ -2,7 +2,8 @@
 
 Tell: Your two feed-forwards are the right two, for the wrong sides: queries go through intermediate,
 text through intermediate_query.
-Caught by: values_are_those_of_the_definition, either_side_may_be_missing, only_queries_look,
+Caught by: each_side_goes_through_its_own, nothing_is_added_behind_a_norm, no_text_no_feed_forward_for_text,
+values_are_those_of_the_definition, either_side_may_be_missing, only_queries_look,
 each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved, hidden_visual_tokens_reach_no_query,
 every_token_comes_out_normed, everything_learns, queries_without_a_picture_are_an_error
 """

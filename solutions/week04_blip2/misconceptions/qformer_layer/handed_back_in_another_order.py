@@ -2,7 +2,8 @@
 
 Tell: You cut rightly and join the other way round: text, then queries. The next layer cuts at n_queries
 again, and takes text for queries.
-Caught by: another_picture_moves_the_queries, values_are_those_of_the_definition, only_queries_look,
+Caught by: another_picture_moves_the_queries, each_side_goes_through_its_own,
+nothing_is_added_behind_a_norm, values_are_those_of_the_definition, only_queries_look,
 each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved, hidden_visual_tokens_reach_no_query,
 every_token_comes_out_normed, everything_learns, queries_without_a_picture_are_an_error
 """
@@ -23,5 +24,6 @@ class QFormerLayer(Reference):
         if self.looks and n_queries:
             queries = self.crossattention(queries, visual, keep)
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([text, queries], dim=1)

@@ -2,10 +2,10 @@
 
 Tell: Your layer never reads the picture. Queries start as the same learned numbers for every picture: all
 they know of it comes through the cross-attention.
-Caught by: another_picture_moves_the_queries, values_are_those_of_the_definition,
-either_side_may_be_missing, only_queries_look, each_side_has_its_own_feed_forward,
-hidden_visual_tokens_reach_no_query, every_token_comes_out_normed, everything_learns,
-queries_without_a_picture_are_an_error
+Caught by: another_picture_moves_the_queries, a_hidden_patch_changes_nothing,
+nothing_is_added_behind_a_norm, values_are_those_of_the_definition, either_side_may_be_missing,
+only_queries_look, each_side_has_its_own_feed_forward, hidden_visual_tokens_reach_no_query,
+every_token_comes_out_normed, everything_learns, queries_without_a_picture_are_an_error
 """
 
 import torch
@@ -20,5 +20,6 @@ class QFormerLayer(Reference):
         if self.looks and n_queries and visual is None:
             raise ValueError(f"{n_queries} queries and no picture; give visual.")
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)

@@ -35,5 +35,6 @@ class QFormerLayer(Reference):
             read = rearrange(read, "b h s e -> b s (h e)")
             queries = cross.output(read, torch.zeros_like(queries))
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)

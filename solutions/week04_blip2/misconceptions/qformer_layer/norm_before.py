@@ -2,9 +2,10 @@
 
 Tell: You norm before each part and leave the sum as it is. This stack comes from BERT, which adds first
 and norms the sum. Both train; only one loads the weights.
-Caught by: values_are_those_of_the_definition, either_side_may_be_missing, only_queries_look,
-each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved, hidden_visual_tokens_reach_no_query,
-every_token_comes_out_normed, everything_learns, queries_without_a_picture_are_an_error
+Caught by: nothing_is_added_behind_a_norm, values_are_those_of_the_definition, either_side_may_be_missing,
+only_queries_look, each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved,
+hidden_visual_tokens_reach_no_query, every_token_comes_out_normed, everything_learns,
+queries_without_a_picture_are_an_error
 """
 
 import torch
@@ -38,5 +39,6 @@ class QFormerLayer(Reference):
             queries = attend(self.crossattention, queries, visual, keep)
         wide = self.intermediate_query(self.output_query.LayerNorm(queries))
         queries = queries + self.output_query.dense(wide)
-        wide = self.intermediate(self.output.LayerNorm(text))
-        return torch.cat([queries, text + self.output.dense(wide)], dim=1)
+        if text.shape[1]:
+            text = text + self.output.dense(self.intermediate(self.output.LayerNorm(text)))
+        return torch.cat([queries, text], dim=1)

@@ -23,5 +23,6 @@ class QFormerLayer(Reference):
         queries = self.output_query(self.intermediate_query(queries), queries)
         if self.looks and n_queries:
             queries = self.crossattention(queries, visual, keep)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)

@@ -2,10 +2,10 @@
 
 Tell: Your queries read the picture before all hear each other, so the text hears of it one layer early.
 First self-attention, then the picture, then the feed-forwards.
-Caught by: another_picture_moves_the_queries, values_are_those_of_the_definition,
-either_side_may_be_missing, only_queries_look, each_side_has_its_own_feed_forward,
-hidden_visual_tokens_reach_no_query, every_token_comes_out_normed, everything_learns,
-queries_without_a_picture_are_an_error
+Caught by: another_picture_moves_the_queries, nothing_is_added_behind_a_norm,
+values_are_those_of_the_definition, either_side_may_be_missing, only_queries_look,
+each_side_has_its_own_feed_forward, hidden_visual_tokens_reach_no_query, every_token_comes_out_normed,
+everything_learns, queries_without_a_picture_are_an_error
 """
 
 import torch
@@ -26,5 +26,6 @@ class QFormerLayer(Reference):
         tokens = self.attention(tokens, tokens, sees)
         queries, text = tokens[:, :n_queries], tokens[:, n_queries:]
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)

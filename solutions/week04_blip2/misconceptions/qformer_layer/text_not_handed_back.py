@@ -1,7 +1,8 @@
 """Misconception: A Q-Former's output is its queries.
 
 Tell: You return the queries alone. Later layers need the text, and so does whoever wants to write it.
-Caught by: a_layer_keeps_its_shape, another_picture_moves_the_queries,
+Caught by: a_layer_keeps_its_shape, another_picture_moves_the_queries, a_hidden_patch_changes_nothing,
+each_side_goes_through_its_own, nothing_is_added_behind_a_norm, no_text_no_feed_forward_for_text,
 values_are_those_of_the_definition, only_queries_look, each_side_has_its_own_feed_forward,
 who_may_see_is_who_is_moved, hidden_visual_tokens_reach_no_query, every_token_comes_out_normed,
 everything_learns, queries_without_a_picture_are_an_error
@@ -22,5 +23,6 @@ class QFormerLayer(Reference):
         if self.looks and n_queries:
             queries = self.crossattention(queries, visual, keep)
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return queries if n_queries else text

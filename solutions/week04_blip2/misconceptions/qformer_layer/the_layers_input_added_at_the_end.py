@@ -2,9 +2,10 @@
 
 Tell: The last sum of yours adds what came into the layer. Each part adds what came into that part: the
 feed-forward adds what it was given, after self-attention and picture.
-Caught by: values_are_those_of_the_definition, either_side_may_be_missing, only_queries_look,
-each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved, hidden_visual_tokens_reach_no_query,
-every_token_comes_out_normed, everything_learns, queries_without_a_picture_are_an_error
+Caught by: nothing_is_added_behind_a_norm, values_are_those_of_the_definition, either_side_may_be_missing,
+only_queries_look, each_side_has_its_own_feed_forward, who_may_see_is_who_is_moved,
+hidden_visual_tokens_reach_no_query, every_token_comes_out_normed, everything_learns,
+queries_without_a_picture_are_an_error
 """
 
 import torch
@@ -24,5 +25,6 @@ class QFormerLayer(Reference):
         if self.looks and n_queries:
             queries = self.crossattention(queries, visual, keep)
         queries = self.output_query(self.intermediate_query(queries), came[:, :n_queries])
-        text = self.output(self.intermediate(text), came[:, n_queries:])
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), came[:, n_queries:])
         return torch.cat([queries, text], dim=1)

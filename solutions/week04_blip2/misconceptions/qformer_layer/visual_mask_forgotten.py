@@ -1,7 +1,7 @@
 """Misconception: The picture's mask is used up before it comes here.
 
 Tell: You take visual_mask and do not hand it to the cross-attention, so that padding is read like picture.
-Caught by: hidden_visual_tokens_reach_no_query
+Caught by: a_hidden_patch_changes_nothing, hidden_visual_tokens_reach_no_query
 """
 
 import torch
@@ -19,5 +19,6 @@ class QFormerLayer(Reference):
         if self.looks and n_queries:
             queries = self.crossattention(queries, visual, keep)
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)

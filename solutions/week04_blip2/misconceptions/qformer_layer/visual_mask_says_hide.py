@@ -1,7 +1,7 @@
 """Misconception: True in visual_mask means: padding.
 
 Tell: You turn visual_mask round, and your queries read what is hidden. Ours says True = KEEP.
-Caught by: hidden_visual_tokens_reach_no_query
+Caught by: a_hidden_patch_changes_nothing, hidden_visual_tokens_reach_no_query
 """
 
 import torch
@@ -20,5 +20,6 @@ class QFormerLayer(Reference):
         if self.looks and n_queries:
             queries = self.crossattention(queries, visual, keep)
         queries = self.output_query(self.intermediate_query(queries), queries)
-        text = self.output(self.intermediate(text), text)
+        if text.shape[1]:
+            text = self.output(self.intermediate(text), text)
         return torch.cat([queries, text], dim=1)

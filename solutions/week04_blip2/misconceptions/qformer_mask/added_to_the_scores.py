@@ -3,7 +3,7 @@
 Tell: You return what is added to the scores. Here masks are boolean, True = keep.
 
 Caught by: the_table_has_a_row_and_a_column_for_each_token, the_three_tasks_differ_in_who_sees_across,
-padding_is_seen_by_itself_alone, each_task_has_its_own_table,
+queries_see_each_other_in_every_task, padding_is_seen_by_itself_alone, each_task_has_its_own_table,
 in_contrast_the_halves_do_not_hear_each_other, in_match_everybody_hears_everybody,
 in_write_the_text_hears_the_queries_and_not_the_other_way, in_write_no_word_hears_a_later_one,
 padding_is_heard_by_nobody, no_row_is_empty, the_table_is_boolean_and_each_pair_has_its_own

@@ -3,7 +3,8 @@
 Tell: Under write your triangle covers the queries as well: query 1 sees no other query. The triangle is
 for words, which have an order; queries have none.
 
-Caught by: each_task_has_its_own_table, in_write_the_text_hears_the_queries_and_not_the_other_way
+Caught by: queries_see_each_other_in_every_task, each_task_has_its_own_table,
+in_write_the_text_hears_the_queries_and_not_the_other_way
 """
 
 import torch

@@ -2,8 +2,8 @@
 
 Tell: Your table is built for text first and queries behind it. Here queries come first.
 
-Caught by: the_three_tasks_differ_in_who_sees_across, padding_is_seen_by_itself_alone,
-each_task_has_its_own_table, in_contrast_the_halves_do_not_hear_each_other,
+Caught by: the_three_tasks_differ_in_who_sees_across, queries_see_each_other_in_every_task,
+padding_is_seen_by_itself_alone, each_task_has_its_own_table, in_contrast_the_halves_do_not_hear_each_other,
 in_write_the_text_hears_the_queries_and_not_the_other_way, in_write_no_word_hears_a_later_one,
 padding_is_heard_by_nobody
 """

@@ -2,9 +2,9 @@
 
 Tell: Nobody sees the queries any more: where you ask text_keep, they are padding. Queries are always real.
 
-Caught by: the_three_tasks_differ_in_who_sees_across, each_task_has_its_own_table,
-in_contrast_the_halves_do_not_hear_each_other, in_match_everybody_hears_everybody,
-in_write_the_text_hears_the_queries_and_not_the_other_way
+Caught by: the_three_tasks_differ_in_who_sees_across, queries_see_each_other_in_every_task,
+each_task_has_its_own_table, in_contrast_the_halves_do_not_hear_each_other,
+in_match_everybody_hears_everybody, in_write_the_text_hears_the_queries_and_not_the_other_way
 """
 
 import torch

@@ -3,8 +3,9 @@
 Tell: Your queries do not see each other. They share one self-attention, and so can divide the picture
 among themselves.
 
-Caught by: each_task_has_its_own_table, in_contrast_the_halves_do_not_hear_each_other,
-in_match_everybody_hears_everybody, in_write_the_text_hears_the_queries_and_not_the_other_way
+Caught by: queries_see_each_other_in_every_task, each_task_has_its_own_table,
+in_contrast_the_halves_do_not_hear_each_other, in_match_everybody_hears_everybody,
+in_write_the_text_hears_the_queries_and_not_the_other_way
 """
 
 import torch

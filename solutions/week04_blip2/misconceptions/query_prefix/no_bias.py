@@ -1,8 +1,8 @@
 """Misconception: The projection has no bias.
 
 Tell: Your projection has no bias. A real checkpoint of BLIP-2 brings language_projection.bias along.
-Caught by: queries_read_and_are_projected, the_mask_arrives_at_the_qformer,
-only_the_text_side_is_dropped, nothing_to_drop_is_fine, the_whole_of_it_trains
+Caught by: queries_read_and_are_projected, the_mask_arrives_at_the_qformer, only_the_text_side_is_dropped,
+nothing_to_drop_is_fine, the_whole_of_it_trains
 """
 
 from torch import nn

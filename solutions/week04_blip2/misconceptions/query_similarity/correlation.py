@@ -2,9 +2,8 @@
 
 Tell: You take the mean off each vector before you compare: that is a correlation. A cosine leaves the
 vector where it is.
-Caught by: right_angles_are_not_alike, values_are_those_of_the_definition,
-the_table_is_that_of_a_likeness, loudness_changes_nothing, only_the_order_of_queries_shows,
-it_looks_and_does_not_touch
+Caught by: right_angles_are_not_alike, values_are_those_of_the_definition, the_table_is_that_of_a_likeness,
+loudness_changes_nothing, only_the_order_of_queries_shows, it_looks_and_does_not_touch
 """
 
 import torch.nn.functional as F

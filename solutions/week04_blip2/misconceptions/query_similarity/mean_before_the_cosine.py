@@ -2,9 +2,9 @@
 
 Tell: You average what a query read over the pictures and compare the averages. Queries that differ in
 every picture can agree on average: what all pictures share is then all that is compared.
-Caught by: right_angles_are_not_alike, values_are_those_of_the_definition,
-the_table_is_that_of_a_likeness, loudness_changes_nothing, likeness_keeps_its_sign_until_the_mean,
-only_the_order_of_queries_shows, it_looks_and_does_not_touch
+Caught by: right_angles_are_not_alike, values_are_those_of_the_definition, the_table_is_that_of_a_likeness,
+loudness_changes_nothing, likeness_keeps_its_sign_until_the_mean, only_the_order_of_queries_shows,
+it_looks_and_does_not_touch
 """
 
 import torch.nn.functional as F

@@ -2,9 +2,9 @@
 
 Tell: You take one cosine over all pictures at once, so a loud picture counts for more. Take it in each
 picture, then average.
-Caught by: right_angles_are_not_alike, values_are_those_of_the_definition,
-the_table_is_that_of_a_likeness, loudness_changes_nothing, likeness_keeps_its_sign_until_the_mean,
-only_the_order_of_queries_shows, it_looks_and_does_not_touch
+Caught by: right_angles_are_not_alike, values_are_those_of_the_definition, the_table_is_that_of_a_likeness,
+loudness_changes_nothing, likeness_keeps_its_sign_until_the_mean, only_the_order_of_queries_shows,
+it_looks_and_does_not_touch
 """
 
 import torch.nn.functional as F

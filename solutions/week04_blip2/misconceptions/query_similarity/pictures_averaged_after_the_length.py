@@ -2,9 +2,9 @@
 
 Tell: You average the vectors over the pictures, after bringing them to length 1, and then multiply. The
 product of two means is not the mean of the products.
-Caught by: right_angles_are_not_alike, values_are_those_of_the_definition,
-the_table_is_that_of_a_likeness, loudness_changes_nothing, likeness_keeps_its_sign_until_the_mean,
-only_the_order_of_queries_shows, it_looks_and_does_not_touch
+Caught by: right_angles_are_not_alike, values_are_those_of_the_definition, the_table_is_that_of_a_likeness,
+loudness_changes_nothing, likeness_keeps_its_sign_until_the_mean, only_the_order_of_queries_shows,
+it_looks_and_does_not_touch
 """
 
 import torch.nn.functional as F

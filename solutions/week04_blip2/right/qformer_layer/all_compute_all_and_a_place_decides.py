@@ -1,4 +1,4 @@
-"""Right: every token takes both ways, and its place decides which result it keeps."""
+"""Right: where both sides are there, every token takes both ways, and its place decides what it keeps."""
 
 import torch
 
@@ -15,5 +15,7 @@ class QFormerLayer(Reference):
             keep = torch.ones(visual.shape[:2], dtype=torch.bool) if visual_mask is None else visual_mask
             x = torch.where(is_query, self.crossattention(x, visual, keep[:, None, :]), x)
         as_query = self.output_query(self.intermediate_query(x), x)
+        if n_queries == x.shape[1]:
+            return as_query
         as_text = self.output(self.intermediate(x), x)
         return torch.where(is_query, as_query, as_text)

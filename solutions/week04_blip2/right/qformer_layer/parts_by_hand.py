@@ -49,4 +49,5 @@ class QFormerLayer(nn.Module):
             (queries, self.intermediate_query, self.output_query),
             (text, self.intermediate, self.output),
         )
-        return torch.cat([add_norm(out, F.gelu(wide.dense(x)), x) for x, wide, out in sides], dim=1)
+        there = [side for side in sides if side[0].shape[1]]
+        return torch.cat([add_norm(out, F.gelu(wide.dense(x)), x) for x, wide, out in there], dim=1)

@@ -1,0 +1,22 @@
+"""Misconception: A batch is one long picture.
+
+Tell: Only the first picture of a batch has its newlines; in the others zeros stand there. Repeat the
+newline along the batch.
+Caught by: each_row_ends_with_the_newline, the_stream_is_right_number_for_number,
+a_newline_stands_after_every_row, map_and_newline_learn
+"""
+
+import torch
+
+from course_lib.raw_patches import EarlyFusion as Reference
+
+
+class EarlyFusion(Reference):
+    def forward(self, patches, columns):
+        super().forward(patches, columns)  # refuses rows that do not hold the patches
+        b, v, _ = patches.shape
+        tokens = self.vision_embed_tokens(patches)
+        rows = tokens.unflatten(1, (-1, columns))
+        ends = tokens.new_zeros(b, v // columns, 1, tokens.shape[-1])
+        ends[0] = self.newline
+        return torch.cat([rows, ends], dim=2).flatten(1, 2)

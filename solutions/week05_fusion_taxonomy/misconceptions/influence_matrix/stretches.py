@@ -1,0 +1,31 @@
+"""Misconception: Doubling is change enough.
+
+Tell: You multiply an input by a number. What divides by the size, as a norm does, hears nothing of it, and
+zeros stay zeros.
+
+Caught by: a_path_that_is_mostly_shut_is_found, shift_and_stretch_are_not_enough,
+behind_a_zero_nothing_else_is_heard
+"""
+
+import torch
+
+
+@torch.no_grad()
+def influence_matrix(run, inputs, tries=3, seed=0):
+    if not inputs or tries < 1:
+        raise ValueError(f"{len(inputs)} inputs and {tries} tries; give at least one of each.")
+    draw = torch.Generator().manual_seed(seed)
+    before = [one.clone() for one in run([one.clone() for one in inputs])]
+    again = run([one.clone() for one in inputs])
+    if not all(torch.equal(old, new) for old, new in zip(before, again, strict=True)):
+        raise ValueError("two runs with the same inputs differ; call eval() first.")
+    moved = torch.zeros(len(before), len(inputs), dtype=torch.bool)
+    for n, one in enumerate(inputs):
+        for _ in range(tries):
+            changed = [other.clone() for other in inputs]
+            changed[n] = one * (2.0 + torch.rand((), generator=draw))
+            after = run(changed)
+            moved[:, n] |= torch.tensor(
+                [not torch.equal(old, new) for old, new in zip(before, after, strict=True)]
+            )
+    return moved

@@ -1,0 +1,19 @@
+"""Misconception: Padding is left out of who looks.
+
+Tell: You take padding out of the rows: it looks at nothing and is looked at by all. Who is looked at
+stands in the columns.
+
+Caught by: no_real_token_sees_padding, each_token_sees_what_it_may, padding_is_seen_by_nobody
+"""
+
+import torch
+
+
+def prefix_lm_mask(keep, is_prefix):
+    if keep.shape != is_prefix.shape:
+        raise ValueError(f"keep is {tuple(keep.shape)}, is_prefix is {tuple(is_prefix.shape)}.")
+    s = keep.shape[1]
+    earlier = torch.ones(s, s, dtype=torch.bool).tril()
+    itself = torch.eye(s, dtype=torch.bool)
+    both = is_prefix[:, :, None] & is_prefix[:, None, :]
+    return ((earlier | both) & keep[:, :, None]) | itself

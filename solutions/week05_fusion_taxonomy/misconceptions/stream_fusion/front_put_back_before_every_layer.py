@@ -1,0 +1,44 @@
+"""Misconception: The picture stands in the stream as it entered.
+
+Tell: You put enter's tokens back in front before every layer. They enter once, below the first layer;
+from there on they are read and rewritten like words.
+
+Caught by: in_front_the_picture_is_read_first, padding_is_not_there, a_hybrid_has_both_doors,
+the_mask_arrives_at_the_blocks, what_is_given_is_used, gradients_pass_through_the_frozen_model
+"""
+
+import torch
+from torch import nn
+
+
+class StreamFusion(nn.Module):
+    def __init__(self, language_model, enter=None, blocks=None, interval=1):
+        super().__init__()
+        if enter is None and blocks is None:
+            raise ValueError("neither enter nor blocks: give at least one way in.")
+        if blocks is not None:
+            n_layers = len(language_model.model.layers)
+            if interval < 1:
+                raise ValueError(f"interval={interval}; give 1 or more.")
+            places = len(range(0, n_layers, interval))
+            if len(blocks) != places:
+                raise ValueError(f"{len(blocks)} blocks for {places} places.")
+        self.language_model, self.enter, self.blocks, self.interval = language_model, enter, blocks, interval
+
+    def forward(self, visual, ids, keep, visual_mask=None, sees=None, positions=None):
+        words = self.language_model.model.embed_tokens(ids)
+        front = words[:, :0] if self.enter is None else self.enter(visual)
+        p = front.shape[1]
+        real = torch.cat([keep.new_ones(front.shape[:2]), keep], dim=1)
+        if positions is None:
+            positions = (real.long().cumsum(dim=1) - 1).clamp(min=0)
+
+        def before_layer(i, hidden):
+            text = hidden[:, p:]
+            if self.blocks is not None and i % self.interval == 0:
+                text = self.blocks[i // self.interval](text, visual, visual_mask)
+            return torch.cat([front, text], dim=1)
+
+        stream = torch.cat([front, words], dim=1)
+        logits = self.language_model(stream, real if sees is None else sees, positions, before_layer)
+        return logits[:, p:]

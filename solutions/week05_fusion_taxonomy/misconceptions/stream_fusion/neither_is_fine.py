@@ -1,0 +1,41 @@
+"""Misconception: Neither enter nor blocks is a text-only model.
+
+Tell: You build a model in which no picture has a way in. It would train, answer, and have seen nothing:
+refuse it.
+
+Caught by: a_picture_needs_a_way_in, what_does_not_fit_is_refused
+"""
+
+import torch
+from torch import nn
+
+
+class StreamFusion(nn.Module):
+    def __init__(self, language_model, enter=None, blocks=None, interval=1):
+        super().__init__()
+        if blocks is not None:
+            n_layers = len(language_model.model.layers)
+            if interval < 1:
+                raise ValueError(f"interval={interval}; give 1 or more.")
+            places = len(range(0, n_layers, interval))
+            if len(blocks) != places:
+                raise ValueError(f"{len(blocks)} blocks for {places} places.")
+        self.language_model, self.enter, self.blocks, self.interval = language_model, enter, blocks, interval
+
+    def forward(self, visual, ids, keep, visual_mask=None, sees=None, positions=None):
+        words = self.language_model.model.embed_tokens(ids)
+        front = words[:, :0] if self.enter is None else self.enter(visual)
+        p = front.shape[1]
+        real = torch.cat([keep.new_ones(front.shape[:2]), keep], dim=1)
+        if positions is None:
+            positions = (real.long().cumsum(dim=1) - 1).clamp(min=0)
+
+        def before_layer(i, hidden):
+            if self.blocks is None or i % self.interval:
+                return hidden
+            text = self.blocks[i // self.interval](hidden[:, p:], visual, visual_mask)
+            return torch.cat([hidden[:, :p], text], dim=1)
+
+        stream = torch.cat([front, words], dim=1)
+        logits = self.language_model(stream, real if sees is None else sees, positions, before_layer)
+        return logits[:, p:]
