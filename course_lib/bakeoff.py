@@ -257,20 +257,21 @@ def counted(name: str, parts: Parts, world: MicroWorld, size: int | None = None)
 
 
 @torch.no_grad()
-def milliseconds(
-    name: str, parts: Parts, world: MicroWorld, size: int | None = None, rounds: int = 20
-) -> float:
-    """Median CPU time of one answer about one picture, encoder included.
+def milliseconds(models: Sequence[Fusion], world: MicroWorld, rounds: int = 20) -> list[float]:
+    """Median CPU time of one answer about one picture by each model, encoder included.
 
-    On one thread it is what a clock would say on a machine that has nothing else to do.
+    They take turns, so that what else a machine does falls on all of them alike. On one thread it is what a
+    clock would say on a machine that has nothing else to do.
     """
-    model = pattern(name).build(world, parts, size).eval()
-    blocks, took = _one_question(world), []
-    for _ in range(rounds + 3):  # the first three are not counted
-        began = time.process_time()
-        _answered(model, world, blocks)
-        took.append(1000 * (time.process_time() - began))
-    return statistics.median(took[3:])
+    blocks = _one_question(world)
+    took: list[list[float]] = [[] for _ in models]
+    for number in range(rounds + 3):  # the first three are not counted
+        for model, times in zip(models, took, strict=True):
+            began = time.process_time()
+            _answered(model, world, blocks)
+            if number >= 3:
+                times.append(1000 * (time.process_time() - began))
+    return [statistics.median(times) for times in took]
 
 
 def size_for(name: str, parts: Parts, world: MicroWorld, parameters: int = PARAMETERS) -> int:
@@ -477,8 +478,8 @@ def timed(found: Row, parts: Parts) -> Row:
     world = MicroWorld.load(n_scenes=1, n_test=1, digits=True)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    entries = [
-        {**one, "ms": milliseconds(one["pattern"], parts, world, one["size"])} for one in found["entries"]
-    ]
+    models = [pattern(one["pattern"]).build(world, parts, one["size"]).eval() for one in found["entries"]]
+    took = milliseconds(models, world)
+    entries = [{**one, "ms": ms} for one, ms in zip(found["entries"], took, strict=True)]
     torch.set_num_threads(threads)
     return {**found, "entries": entries}

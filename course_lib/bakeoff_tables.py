@@ -115,7 +115,7 @@ def as_module(found: Row) -> str:
 
     def short(value: Any) -> Any:
         if isinstance(value, float):
-            return round(value, 5)
+            return float(f"{value:.5g}")  # a rate has its digits further behind
         if isinstance(value, dict):
             return {name: short(one) for name, one in value.items()}
         return value

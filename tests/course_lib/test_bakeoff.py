@@ -136,8 +136,11 @@ def test_a_linear_map_costs_what_its_products_cost(world: MicroWorld) -> None:
     assert two["tokens"] == 9
 
 
-def test_an_answer_is_timed(world: MicroWorld) -> None:
-    assert 0 < milliseconds("late", PARTS, world, rounds=1) < 10_000
+def test_an_answer_of_each_is_timed(world: MicroWorld) -> None:
+    models = [pattern(name).build(world, PARTS) for name in ("late", "linear")]
+    took = milliseconds(models, world, rounds=1)
+    assert len(took) == 2
+    assert all(0 < one < 10_000 for one in took)
 
 
 def test_a_run_goes_on_where_it_was_and_repeats_nothing(
