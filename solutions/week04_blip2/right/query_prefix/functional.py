@@ -18,6 +18,7 @@ class QueryPrefix(nn.Module):
         for layer in self.qformer.encoder.layer:
             for name in [n for n, _ in layer.named_children() if n in ("intermediate", "output")]:
                 delattr(layer, name)
+        self.qformer.text = False
         self.language_projection = nn.Linear(d, d_text)
         self.query_tokens = nn.Parameter(torch.empty_like(query_tokens))
         with torch.no_grad():
