@@ -50,14 +50,16 @@ def board(found: Row, budget: str) -> Table:
     header = ["", "where", "what arrives", "trained", "tokens", "MFLOPs an answer"]
     timings = all("ms" in one for one in found["entries"])
     header += ["ms an answer"] if timings else []
-    header += ["steps", "right answers", "least – most", "unseen pairs", "no picture", "another's picture"]
+    spread = ["least – most"] if len(found["about"]["seeds"]) > 1 else []  # of one run there is none
+    header += ["steps", "right answers", *spread, "unseen pairs", "no picture", "another's picture"]
     lines = []
     for one in found["entries"]:
         runs = runs_of(found, one["name"], budget)
         right = [row["right"] for row in runs]
         line = [one["name"], one["where"], one["what"], one["parameters"], one["tokens"]]
         line += [f"{one['answer_flops'] / 1e6:.0f}"] + ([f"{one['ms']:.1f}"] if timings else [])
-        line += [one["steps"][budget], statistics.fmean(right), f"{min(right):.3f} – {max(right):.3f}"]
+        line += [one["steps"][budget], statistics.fmean(right)]
+        line += [f"{min(right):.3f} – {max(right):.3f}"] if spread else []
         line += [statistics.fmean(row[name] for row in runs) for name in ("unseen", "blind", "shuffled")]
         lines.append(line)
     return Table(header, lines)

@@ -41,6 +41,7 @@ from course_lib.world import MicroWorld
 LEARNING_RATE = 3e-3  # of AdamW; Muon's is ten times as high
 STEPS, PICTURES = 90, 8  # eight questions about each picture of a step
 COSTS = ("tokens", "parameters", "flops")
+SAID = {"flops": "FLOPs"}
 SCENES = 1000  # to train on, in grading
 CELLS = 36  # patch tokens of one picture
 # What is asked, and how often: mostly for places, which nobody knows who knows only what there is. Colours
@@ -231,7 +232,7 @@ class Trial:
     def over(self) -> list[str]:
         """What is over the budget, in words; empty where all is within."""
         pairs = ((name, getattr(self.cost, name), getattr(BUDGET, name)) for name in COSTS)
-        return [f"{cost:,} {name} of {most:,}" for name, cost, most in pairs if cost > most]
+        return [f"{cost:,} {SAID.get(name, name)} of {most:,}" for name, cost, most in pairs if cost > most]
 
 
 def trial(
@@ -345,7 +346,7 @@ def board(*trials: Trial) -> Table:
 
 
 def _row(name: str, cost: Counted, found: Score) -> list[object]:
-    over = [what for what in COSTS if getattr(cost, what) > getattr(BUDGET, what)]
+    over = [SAID.get(what, what) for what in COSTS if getattr(cost, what) > getattr(BUDGET, what)]
     return [name, cost.tokens, cost.parameters, cost.flops, *_answers(found), ", ".join(over)]
 
 

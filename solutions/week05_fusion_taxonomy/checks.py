@@ -54,6 +54,18 @@ def a_triangle_comes_back_as_a_triangle(subject, draw):
     expect_same(seen, wires != 0, look=look)
 
 
+@claim("influence_matrix", "An influence a million times weaker than its neighbour is one.", weight=0.5)
+def a_faint_influence_is_one(subject, draw):
+    wires = torch.tensor([[1.0, 0.0, 1e-6], [0.0, 1.0, 0.0]]) * draw.uniform(1.0, 1.5, 1)
+    model = wired(subject, draw, wires)
+    model.eval()
+    expect_same(
+        expect_tensor(subject(model, differently_large(draw, 3)), (2, 3)),
+        wires != 0,
+        look="What cannot arrive changes not one bit. What is there to tolerate?",
+    )
+
+
 @claim("influence_matrix", "Your inputs are afterwards what they were before.", weight=0.5)
 def inputs_stay_as_they_were(subject, draw):
     model = wired(subject, draw, draw.uniform(0.5, 1.5, 2, 3))
@@ -101,15 +113,18 @@ def as_many_patches_as_rows_times_columns(subject, draw):
     weight=0.5,
 )
 def a_patch_begins_with_its_first_pixel(subject, draw):
-    picture = draw.normal(1, 3, 6, 8)
+    c, y, x = torch.meshgrid(torch.arange(3), torch.arange(6), torch.arange(8), indexing="ij")
+    picture = (100 * c + 10 * y + x)[None].float()  # each number says where it stands
     seen = expect_tensor(subject(picture, 2), (1, 12, 12))[0]
-    for patch, y, x in ((0, 0, 0), (1, 0, 2), (4, 2, 0), (11, 4, 6)):
+    for patch, top, left in ((0, 0, 0), (1, 0, 2), (4, 2, 0), (11, 4, 6)):
         for number, dy, dx, where in ((0, 0, 0, "first"), (3, 0, 1, "second"), (6, 1, 0, "third")):
-            expect_same(
-                seen[patch, number : number + 3],
-                picture[0, :, y + dy, x + dx],
-                look=f"A 6 x 8 picture in patches of 2. Patch {patch} begins at pixel row {y}, pixel column "
-                f"{x}; numbers {number} to {number + 2} of it are the three channels of its {where} pixel.",
+            there = seen[patch, number : number + 3]
+            expect(
+                torch.equal(there, picture[0, :, top + dy, left + dx]),
+                seen=f"numbers {number} to {number + 2} of patch {patch} are "
+                f"{', '.join(f'{one:03.0f}' for one in there)} (channel, row, column of a pixel)",
+                look=f"A 6 x 8 picture in patches of 2; its numbers say where they stand. Patch {patch} "
+                f"begins at pixel row {top}, column {left}; there stand the channels of its {where} pixel.",
             )
 
 
@@ -135,13 +150,19 @@ def one_token_more_for_each_row(subject, draw):
         expect_tensor(
             built(draw.normal(b, v, 10), columns),
             (b, v + v // columns, 7),
-            look=f"{v} patches in rows of {columns} are {v // columns} rows. What does each row end with?",
+            look=f"{v} patches, {columns} in each row, are {v // columns} rows. What does each row end with?",
         )
 
 
 @claim("early_fusion", "The last token of a row is the newline, in every row of every picture.", weight=0.5)
 def each_row_ends_with_the_newline(subject, draw):
     built = subject.build(10, 7)
+    expect_equal(
+        sorted(built.parameters()),
+        ["newline", "vision_embed_tokens.bias", "vision_embed_tokens.weight"],
+        name="the list of parameters",
+        look="A map with its bias, and a newline that trains, too: an nn.Parameter.",
+    )
     weights = {
         "vision_embed_tokens.weight": draw.normal(7, 10),
         "vision_embed_tokens.bias": draw.normal(7),
@@ -225,8 +246,22 @@ def tokens_all_alike_say_what_one_says(subject, draw):
     visual, text = draw.normal(3, 1, 11), draw.normal(3, 1, 5)
     once = expect_tensor(late(visual, text), (3, 8))
     look = "The mean of nine equal tokens is the token. Do you sum, or divide by another number?"
-    expect_same(late(visual.repeat(1, 9, 1), text.repeat(1, 4, 1)), once, look=look)
+    many, words = visual.repeat(1, 9, 1), text.repeat(1, 4, 1)
+    expect_same(late(many, words), once, look=look)
+    masks = draw.keep_mask(3, 9), draw.keep_mask(3, 4)
+    expect_same(late(many, words, *masks), once, look=f"With some of them hidden, still so. {look}")
     expect_different(late(2 * visual, text), once, look="Another token, other logits.")
+
+
+@claim("late_fusion", "A row that keeps nothing has a mean of zeros: logits like any other.", weight=0.5)
+def an_empty_mask_reads_zeros(subject, draw):
+    late = late_with_weights(subject, draw)
+    visual, text, none = draw.normal(3, 9, 11), draw.normal(3, 4, 5), torch.zeros(3, 9, dtype=torch.bool)
+    expect_same(
+        expect_tensor(late(visual, text, none), (3, 8)),
+        late(torch.zeros_like(visual), text),
+        look="Zeros that are kept, and nothing kept: both have a mean of zeros. By what do you divide?",
+    )
 
 
 # -- stream_fusion -----------------------------------------------------------------------------------------
@@ -234,15 +269,22 @@ def tokens_all_alike_say_what_one_says(subject, draw):
 LANGUAGE_MODEL = {"n_words": 19, "d_text": 8, "n_layers": 3, "frozen": 1}
 
 
-def _stream(subject, draw, enter=True, blocks=True):
-    """A fusion over stand-ins, every parameter drawn: 4 tokens in front, a block for each layer."""
-    parts = {"language_model": stand_in("tiny_reader", **LANGUAGE_MODEL)}
+def _stream(subject, draw, enter=True, blocks=True, n_layers=3, change=None, **given):
+    """A fusion over stand-ins, every parameter drawn: 4 tokens in front, a block for each layer.
+
+    `change` gets the drawn weights and may write into them; `given` goes to the learner's `__init__`.
+    """
+    parts = {"language_model": stand_in("tiny_reader", **{**LANGUAGE_MODEL, "n_layers": n_layers}), **given}
     if enter:
         parts["enter"] = stand_in("tiny_entrance", d_visual=6, d_text=8, n_tokens=4)
     if blocks:
-        parts["blocks"] = stand_in("linear_reads", n=3, d_text=8, d_visual=6)
+        n = n_layers if blocks is True else blocks
+        parts["blocks"] = stand_in("linear_reads", n=n, d_text=8, d_visual=6)
     built = subject.build(**parts)
-    load_or_fail(built, draw.weights_like(built.parameters(), std=0.5))
+    weights = draw.weights_like(built.parameters(), std=0.5)
+    if change is not None:
+        change(weights)
+    load_or_fail(built, weights)
     built.eval()
     return built
 
@@ -277,6 +319,92 @@ def the_picture_stands_before_the_words(subject, draw):
         later = expect_tensor(built(visual, last, keep), (2, 7, 19))
         expect_same(later[:, :-1], before[:, :-1], look="Row i of the logits is what is said behind word i.")
         expect_different(later[:, -1], before[:, -1], look="The last word was changed. Are the rows shifted?")
+
+
+@claim("stream_fusion", "The same words with padding in front of them say the same.", weight=0.5)
+def padding_in_front_changes_nothing(subject, draw):
+    for enter, blocks in ((True, False), (False, True), (True, True)):
+        built = _stream(subject, draw, enter, blocks)
+        visual, ids = draw.normal(2, 5, 6), draw.integers(0, 19, 2, 7)
+        keep = torch.ones(2, 9, dtype=torch.bool)
+        keep[:, :2] = False  # True = keep
+        plain = expect_tensor(built(visual, ids, keep[:, 2:]), (2, 7, 19))
+        padded = torch.cat([draw.integers(0, 19, 2, 2), ids], dim=1)
+        expect_same(
+            expect_tensor(built(visual, padded, keep), (2, 9, 19))[:, 2:],
+            plain,
+            tolerance=1e-4,
+            look="Nobody may see what keep hides, and it takes no place: positions are counted over what is "
+            "real, visual tokens among it.",
+        )
+
+
+@claim("stream_fusion", "A block changes the words; the visual tokens of the stream pass it by.", weight=0.5)
+def visual_tokens_pass_the_blocks_by(subject, draw):
+    weights = {}
+
+    def one_vector_for_all(drawn):  # whatever word goes in, the block returns word 3
+        weights.update(drawn)
+        word = drawn["language_model.model.embed_tokens.weight"][3]
+        for name in list(drawn):
+            if name.startswith("blocks."):
+                drawn[name] = torch.zeros_like(drawn[name])
+        drawn["blocks.0.from_text.bias"] = word.clone()
+
+    both = _stream(subject, draw, n_layers=1, change=one_vector_for_all)
+    plain = _stream(
+        subject,
+        draw,
+        blocks=False,
+        n_layers=1,
+        change=lambda drawn: drawn.update({name: weights[name] for name in drawn}),
+    )
+    keep, visual, ids = torch.ones(2, 7, dtype=torch.bool), draw.normal(2, 5, 6), draw.integers(0, 19, 2, 7)
+    expect_same(
+        expect_tensor(both(visual, ids, keep), (2, 7, 19)),
+        expect_tensor(plain(visual, torch.full_like(ids, 3), keep), (2, 7, 19)),
+        tolerance=1e-4,
+        look="This block, before the only layer, turns each word into word 3, so the model must read 4 "
+        "visual tokens and seven times word 3. What does your block get, and what comes back in front?",
+    )
+
+
+@claim("stream_fusion", "Whoever says who sees whom, and what stands where, is obeyed.", weight=0.5)
+def sees_and_positions_are_obeyed(subject, draw):
+    built = _stream(subject, draw, blocks=False)
+    keep, visual, ids = torch.ones(2, 7, dtype=torch.bool), draw.normal(2, 5, 6), draw.integers(0, 19, 2, 7)
+    alone = torch.eye(11, dtype=torch.bool).expand(2, 11, 11)  # each token sees itself; True = may see
+    look = "sees is bool b s s, of the whole stream: here each token sees itself alone. Who gets it?"
+    once = expect_tensor(built(visual, ids, keep, sees=alone), (2, 7, 19), look=look)
+    expect_same(built(draw.normal(2, 5, 6), ids, keep, sees=alone), once, look=look)
+    look = "positions, int b s, of the whole stream: given, they are used as they are. Who gets them?"
+    moved = built(visual, ids, keep, sees=alone, positions=torch.arange(11).expand(2, 11) + 5)
+    expect_different(expect_tensor(moved, (2, 7, 19), look=look), once, look=look)
+
+
+@claim("stream_fusion", "What visual_mask hides, the blocks do not read.", weight=0.5)
+def blocks_read_what_is_kept(subject, draw):
+    built = _stream(subject, draw, enter=False)
+    keep, visual, ids = torch.ones(2, 7, dtype=torch.bool), draw.normal(2, 5, 6), draw.integers(0, 19, 2, 7)
+    mask = draw.keep_mask(2, 5)  # True = keep
+    look = "True in visual_mask means keep. Do the blocks get it, as it is?"
+    once = expect_tensor(built(visual, ids, keep, mask), (2, 7, 19), look=look)
+    for changed, judged in ((~mask, expect_same), (mask, expect_different)):
+        other = torch.where(changed[..., None], draw.normal(2, 5, 6), visual)
+        judged(built(other, ids, keep, mask), once, look=look)
+
+
+@claim(
+    "stream_fusion", "Every second of three layers has a block: two fit, and three are refused.", weight=0.5
+)
+def blocks_fit_the_layers(subject, draw):
+    _stream(subject, draw, blocks=2, interval=2)
+    expect_raises(
+        lambda: _stream(subject, draw, blocks=3, interval=2),
+        "ValueError",
+        mentions=[3, 2],
+        look="Blocks before layers 0 and 2 of three. Does a ValueError say how many came and fit?",
+    )
 
 
 @claim("stream_fusion", "A model into which no picture can come is a ValueError.", weight=0.5)
@@ -362,6 +490,22 @@ def the_four_quarters_are_right(subject, draw):
         )
 
 
+@claim(
+    "prefix_lm_mask", "A prefix in two pieces is seen whole by both, and by no answer between.", weight=0.5
+)
+def a_prefix_may_stand_in_pieces(subject, draw):
+    given = torch.tensor([[True, True, False, True, False], [False, True, False, False, True]])
+    table = expect_tensor(subject(torch.ones(2, 5, dtype=torch.bool), given), (2, 5, 5)) != 0
+    for row, i, j, may in ((0, 0, 3, True), (0, 2, 3, False), (1, 1, 4, True), (1, 0, 1, False)):
+        kinds = ["prefix" if given[row, n] else "answer" for n in (i, j)]
+        expect(
+            bool(table[row, i, j]) is may,
+            seen=f"row {row}, counted from 0: token {i} ({kinds[0]}) "
+            f"{'does not see' if may else 'sees'} token {j} ({kinds[1]})",
+            look="A later token is seen if both are of the prefix, and only then. A row has its own prefix.",
+        )
+
+
 @claim("prefix_lm_mask", "Padding is seen by itself and by no real token.", weight=0.5)
 def no_real_token_sees_padding(subject, draw):
     keep = torch.tensor([[True, True, False, True, True, False]])
@@ -402,6 +546,29 @@ def _costs(subject, sizes, *args, **kwargs):
     for key in COSTS:
         expect(type(found[key]) is int, seen=f"{key} is {type(found[key]).__name__}", look=look)
     return found
+
+
+# The example of the statement, to the last FLOP.
+EXAMPLE = {
+    "n_words": 10, "d_model": 8, "n_layers": 2, "n_heads": 2, "n_kv_heads": 1, "d_head": 4, "d_hidden": 16,
+}  # fmt: skip
+EXAMPLE_COSTS = (
+    ("in the stream", {}, (7, 13_280, 5_760, 224)),
+    ("beside it", {"cross_every": 2, "d_visual": 6}, (4, 7_552, 7_616, 176)),
+)
+
+
+@claim("answer_cost", "The example of the statement comes out as it stands there.")
+def the_example_comes_out(subject, draw):
+    for where, more, wanted in EXAMPLE_COSTS:
+        found = _costs(subject, EXAMPLE, 3, 2, 2, **more)
+        for key, number in zip(COSTS, wanted, strict=True):
+            expect(
+                found[key] == number,
+                seen=f"{where}, {key} is {found[key]:,}",
+                look=f"The statement has {number:,} there. Its sizes are small enough for paper. Write "
+                "the products down, one by one. Which of yours is missing, or is there twice?",
+            )
 
 
 @claim("answer_cost", "In the stream a visual token costs what a word costs; beside it, it takes no place.")

@@ -355,7 +355,8 @@ Table(["pattern", "where they meet", "what arrives", "what trains"], rows)
 #   next to each other. That is the order (y x c), Fuyu's.
 # - Nothing is calculated. Each number of the picture occurs once, as it is, and passes its gradient on.
 # - If patches do not tile a picture, raise a `ValueError` that names the height, the width, `patch`, and the
-#   nearest height and width which they tile. No pixel is cut off or added in silence.
+#   nearest height and width which they tile (of two that are equally near, either). No pixel is cut off or
+#   added in silence.
 # - A `patch` below 1 is a `ValueError` that names it.
 #
 # <details><summary>Hint 1</summary>
@@ -441,11 +442,11 @@ again = {name: six.permute(0, 5, 1, 3, 2, 4).reshape(scene.shape) for name, six 
 assert torch.equal(again["as it was cut"], scene)
 
 torch.manual_seed(SEED)
-shuffle, drawn = torch.randperm(192), nn.Linear(192, world.d_text)
-renamed = F.linear(flat[..., shuffle], drawn.weight[:, shuffle], drawn.bias)
-torch.testing.assert_close(renamed, drawn(flat))  # the map's columns in the same new order
-moved = (drawn(flat[..., shuffle]) - drawn(flat)).abs().mean() / drawn(flat).abs().mean()
-print(f"the map's columns as they were: the tokens move by {moved.item():.0%} of their size")
+shuffle, a_map = torch.randperm(192), nn.Linear(192, world.d_text)
+renamed = F.linear(flat[..., shuffle], a_map.weight[:, shuffle], a_map.bias)
+torch.testing.assert_close(renamed, a_map(flat))  # the map's columns in the same new order
+share = (a_map(flat[..., shuffle]) - a_map(flat)).abs().mean() / a_map(flat).abs().mean()
+print(f"the map's columns as they were: the tokens move by {share.item():.0%} of their size")
 pictures = [(rearrange(p, "1 c y x -> y x c") * 127.5 + 127.5).byte().numpy() for p in again.values()]
 plots.album(pictures, list(again), "One scene, put together from its patches in three ways")
 
@@ -587,8 +588,8 @@ with torch.no_grad():
 pairs = {"raw patches": (old, new), "features": (world.features(before), world.features(after))}
 rows = []
 for name, (one, other) in pairs.items():
-    moved = ((one - other).abs().amax(dim=-1)[0] > 1e-4).nonzero().flatten().tolist()
-    rows.append([name, one.shape[1], len(moved), moved[0] if len(moved) == 1 else "all"])
+    places = ((one - other).abs().amax(dim=-1)[0] > 1e-4).nonzero().flatten().tolist()
+    rows.append([name, one.shape[1], len(places), places[0] if len(places) == 1 else "all"])
 assert [row[2] for row in rows] == [1, 36]
 Table(["what arrives", "tokens", "moved by one pixel", "which"], rows)
 
@@ -751,13 +752,13 @@ from course_lib.microworld.blocks import question_blocks
 from course_lib.vision import to_pixels
 
 pixels = {name: to_pixels(torch.from_numpy(world.album(name).pictures)) for name in ("train", "new")}
-raw = {name: F.unfold(one, 8, stride=8).transpose(1, 2) for name, one in pixels.items()}
+raw = {name: raw_patches(one, 8) for name, one in pixels.items()}
 albums = {"raw patches": (raw["train"], raw["new"])}
 albums["features"] = (world.train.features, world.new.features)
 reader = Late(world, LateFusion, 8)  # only to read questions and to number answers; it never trains
 
 
-def asked(album, n):
+def quiz(album, n):
     """Of n questions to each picture: tokens, their mask, the answer's number, and which ask for a place."""
     questions = [draw_questions(scene, n, SEED, kinds=("colour", "where")) for scene in album.scenes]
     blocks = question_blocks(questions, world.vocabulary)
@@ -767,7 +768,7 @@ def asked(album, n):
     return reader.read(ids, real), real, reader.classes(blocks).flatten(), places
 
 
-lessons, exam = asked(world.train, 2), asked(world.new, 8)
+lessons, exam = quiz(world.train, 2), quiz(world.new, 8)
 
 
 # %% experiment="a_late_one_trained"
@@ -776,7 +777,7 @@ def nine(tokens):
     return reduce(tokens, "b (y i x j) d -> b 1 (y x d)", "mean", y=3, i=2, x=3, j=2)
 
 
-def trained(visual, steps=10 if FAST else 300):
+def train_late(visual, steps=10 if FAST else 300):
     torch.manual_seed(SEED)
     late = LateFusion(visual.shape[2], world.d_text, 128, len(reader.answers))
     optimiser = torch.optim.AdamW(late.parameters(), lr=1e-3)
@@ -789,7 +790,7 @@ def trained(visual, steps=10 if FAST else 300):
     return late
 
 
-def right(logits):
+def share_right(logits):
     """Share of right answers, of colours and of places."""
     hits, places = (logits.argmax(-1) == exam[2]).float(), exam[3]
     return hits[~places].mean().item(), hits[places].mean().item()
@@ -800,12 +801,12 @@ order = torch.randperm(36, generator=torch.Generator().manual_seed(SEED))
 rows, found = [], {}
 for name, (seen, new) in albums.items():
     for vector, summed_up in (("one mean", lambda tokens: tokens), ("nine means", nine)):
-        late = trained(summed_up(seen))
+        late = train_late(summed_up(seen))
         for view, tokens in (("own", new), ("shuffled", new[:, order]), ("another's", new.roll(1, 0))):
             visual = summed_up(tokens).repeat_interleave(8, dim=0)
             with torch.no_grad():
                 found[name, vector, view] = late(visual, exam[0], None, exam[1])
-            rows.append([name, vector, view, *right(found[name, vector, view])])
+            rows.append([name, vector, view, *share_right(found[name, vector, view])])
 for name in albums:  # a mean cannot tell
     own, shuffled = (found[name, "one mean", view] for view in ("own", "shuffled"))
     assert torch.allclose(own, shuffled, atol=1e-3)
@@ -841,8 +842,8 @@ Table(["the picture's tokens", "its vector", "tested with patches", "colour righ
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def flops(call, *inputs):
-    """Products with weights. Attention's own are not counted here: 5 % more in a row of 42 tokens."""
+def products(call, *inputs):
+    """FLOPs of products with weights. Attention's own, 5 % more in a row of 42 tokens, are not counted."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         call(*inputs)
     return counter.get_total_flops()
@@ -853,9 +854,9 @@ def read(rows, tokens):
     world.language_model(embeds, keep, torch.arange(tokens).expand(rows, tokens))
 
 
-look, ask = flops(world.encoder.patch_tokens, pixels["new"][:1]), flops(read, 1, 6)
-pair = flops(read, 1, 36 + 6)
-assert flops(read, 5, 6) == 5 * ask
+look, ask = products(world.encoder.patch_tokens, pixels["new"][:1]), products(read, 1, 6)
+pair = products(read, 1, 36 + 6)
+assert products(read, 5, 6) == 5 * ask
 rows = []
 for n in (1, 10, 100, 1000):
     apart, together = n * look + n * ask + 2 * n * n * world.d_text, n * look + n * n * pair
@@ -1015,7 +1016,8 @@ check("stream_fusion", StreamFusion)
 # %% [markdown]
 # **Use it**: four patterns over one frozen language model, by two arguments. The pieces are those of weeks 2
 # and 3, freshly drawn, so this is not about who answers well (section 7 is). We show each another picture,
-# and see how far the logits behind the question move; then we set all gates to $\alpha=1$ and look again.
+# and see how far the logits behind the question move. A fresh gated block adds $\tanh(\alpha)$ times what it
+# has read, with $\alpha=0$; then we set all gates to $\alpha=1$ and look again.
 #
 # **Prediction:** which of the four is deaf to its picture before any training? And of the hybrid's two doors,
 # is one closed then, or none?
@@ -1030,7 +1032,7 @@ torch.manual_seed(SEED)
 lm, d, d_text = world.language_model, world.d_visual, world.d_text
 
 
-def few(n):
+def bottleneck(n):
     return nn.Sequential(PerceiverResampler(d, n, n_layers=1, n_heads=4), LinearProjector(d, d_text))
 
 
@@ -1041,9 +1043,9 @@ def gated(n):
 
 fusions = {
     "concatenation": StreamFusion(lm, enter=LinearProjector(d, d_text)),
-    "concatenation, bottleneck": StreamFusion(lm, enter=few(9)),
+    "concatenation, bottleneck": StreamFusion(lm, enter=bottleneck(9)),
     "cross-attention": StreamFusion(lm, blocks=gated(4)),
-    "hybrid": StreamFusion(lm, enter=few(4), blocks=gated(2), interval=2),
+    "hybrid": StreamFusion(lm, enter=bottleneck(4), blocks=gated(2), interval=2),
 }
 
 # %% experiment="four_patterns_at_the_start"
@@ -1053,7 +1055,7 @@ one, other = world.new.features[:1], world.new.features[1:2]
 
 
 @torch.no_grad()
-def moved(fusion):
+def shift(fusion):
     """How far another picture moves the logits behind the last word."""
     return (fusion(one, ids, keep) - fusion(other, ids, keep))[0, -1].abs().max().item()
 
@@ -1063,10 +1065,10 @@ assert torch.equal(fusions["cross-attention"](one, ids, keep), alone)  # bit for
 for name, fusion in fusions.items():
     front, blocks = 0 if fusion.enter is None else fusion.enter(one).shape[1], fusion.blocks or []
     trained = count(p for p in fusion.parameters() if p.requires_grad)
-    start = moved(fusion)
+    start = shift(fusion)
     for block in blocks:
         nn.init.ones_(block.alpha)
-    rows.append([name, front, front + ids.shape[1], len(blocks), trained, start, moved(fusion)])
+    rows.append([name, front, front + ids.shape[1], len(blocks), trained, start, shift(fusion)])
 Table(["pattern", "visual tokens", "stream", "blocks", "trained", "moved at the start", "gates open"], rows)
 
 # %% [markdown]
@@ -1098,7 +1100,7 @@ Table(["pattern", "visual tokens", "stream", "blocks", "trained", "moved at the 
 #   the cells stand row by row, too. The grid need not be square; then cells are not square either.
 # - A grid that does not hold as many tokens as were given is a `ValueError` with both numbers of tokens.
 # - A `side` below 1, or one that does not divide both rows and columns, is a `ValueError` that names `side`,
-#   rows, columns, and the nearest side that would do.
+#   rows, columns, and the nearest side that would do (of two that are equally near, either).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1154,7 +1156,7 @@ check("thumbnail", thumbnail)
 # raw patches do as well?
 
 # %% experiment="see_thumbnails"
-picture = torch.from_numpy(world.new.pictures[:1]).float()
+picture = torch.from_numpy(world.new.pictures[2:3]).float()
 views, titles = [], []
 for side in (48, 12, 6, 3, 2, 1):
     small = thumbnail(rearrange(picture, "b y x c -> b (y x) c"), (48, 48), side)
@@ -1192,7 +1194,7 @@ def probed(seen, new):
 rows = [["no picture", 0, *probed(world.train.features[:, :0], world.new.features[:, :0])]]
 told = [colours_by_place(album).amax(dim=1) for album in (world.train, world.new)]
 rows.append(["told which colours, not where", 0, *probed(*told)])
-for name, (seen, new) in albums.items():
+for name, (seen, new) in albums.items():  # of section 3: raw patches, and features
     for side in (1, 2, 3):
         both = (thumbnail(tokens, world.grid, side) for tokens in (seen, new))
         rows.append([name, side * side, *probed(*both)])
@@ -1318,8 +1320,8 @@ plots.yes_or_no(panels, names, names, title="row: who looks; column: who is look
 torch.manual_seed(SEED)
 fusion = StreamFusion(world.language_model, enter=LinearProjector(world.d_visual, world.d_text))
 layers = world.language_model.model.layers
-asked = [world.vocabulary.encode(f"what colour is the {shape} ? red") for shape in ("ring", "cross")]
-n = 36 + len(asked[0])
+rows_of_ids = [world.vocabulary.encode(f"what colour is the {shape} ? red") for shape in ("ring", "cross")]
+n = 36 + len(rows_of_ids[0])
 keep, place = torch.ones(2, n, dtype=torch.bool), torch.arange(n).expand(2, n)  # True = keep
 rows = []
 for name, prefix in {"causal": 0, "picture both ways": 36, "prefix-LM": n - 1}.items():
@@ -1327,19 +1329,19 @@ for name, prefix in {"causal": 0, "picture both ways": 36, "prefix-LM": n - 1}.i
     watch = lambda layer, given, out, states=states: states.append(out)  # noqa: E731
     hooks = [layer.register_forward_hook(watch) for layer in layers]
     with torch.no_grad():
-        fusion(world.new.features[:1].expand(2, -1, -1), torch.tensor(asked), keep[:, 36:], sees=sees)
+        fusion(world.new.features[:1].expand(2, -1, -1), torch.tensor(rows_of_ids), keep[:, 36:], sees=sees)
     for hook in hooks:
         hook.remove()
     moves = [(state[0] - state[1]).norm(dim=-1) / state[0].norm(dim=-1) for state in states]
     n_moved = int((moves[-1][:36] > 0).sum())
     assert n_moved == (36 if name == "prefix-LM" else 0)
     rows.append([name, f"{n_moved} of 36", *(move[:36].mean().item() for move in moves)])
-Table(["mask", "visual tokens moved", *(f"behind layer {i}" for i in range(4))], rows)
+Table(["mask", "visual tokens moved", *(f"after {i} of 4" for i in range(1, 5))], rows)
 
 # %% [markdown]
 # **What we learnt.** Under a causal mask not one of 36 visual tokens moves, not in the last digit, behind no
 # layer. Letting the picture look at itself both ways changes nothing in that. Under the prefix-LM all 36
-# move, behind layer 0 already, by a tenth of their length. So the price can be counted as well. Eight
+# move, after the first layer already, by a tenth of their length. So the price can be counted as well. Eight
 # questions of nine words behind a causal picture are 36 + 8 · 9 = 108 tokens to read: the picture's keys and
 # values are kept once for all of them. Under a prefix-LM it is eight rows of 45, which makes 360.
 #
@@ -1354,13 +1356,13 @@ Table(["mask", "visual tokens moved", *(f"behind layer {i}" for i in range(4))],
 # %% experiment="a_leak"
 from course_lib.language import LanguageModel, LanguageSizes
 
-drawn = [draw_questions(scene, 8, seed=SEED) for scene in world.train.scenes[:200]]
-blocks = question_blocks(drawn, world.vocabulary)
+questions = [draw_questions(scene, 8, seed=SEED) for scene in world.train.scenes[:200]]
+blocks = question_blocks(questions, world.vocabulary)
 ids, keep, answer = (one.flatten(0, 1) for one in (blocks.ids, blocks.keep, blocks.is_answer))
 positions, given = torch.arange(ids.shape[1])[None], keep & ~answer  # True = keep
 
 
-def trained(prefix):
+def train_under(prefix):
     """A language model of one layer after 60 steps under this mask, and its last loss."""
     torch.manual_seed(SEED)
     tiny = LanguageModel(LanguageSizes(len(world.vocabulary), d_model=32, n_layers=1, n_heads=2, d_hidden=64))
@@ -1380,11 +1382,11 @@ def trained(prefix):
 sees, last, each = prefix_lm_mask(given, given), given.sum(dim=1) - 1, torch.arange(len(ids))
 first_word, rows = ids[each, last + 1], []
 for name, prefix in {"prefix-LM": given, "everything is prefix": keep}.items():
-    tiny, loss = trained(prefix)
+    tiny, loss = train_under(prefix)
     with torch.no_grad():  # the answer is hidden from everybody, as when one writes it
         logits = tiny(tiny.model.embed_tokens(ids), sees, positions.expand(len(ids), -1))[each, last]
-    right = (logits.argmax(dim=-1) == first_word).float().mean().item()
-    rows.append([name, loss, F.cross_entropy(logits, first_word).item(), right])
+    hits = (logits.argmax(dim=-1) == first_word).float().mean().item()
+    rows.append([name, loss, F.cross_entropy(logits, first_word).item(), hits])
 if not FAST:
     assert rows[1][1] < rows[0][1] / 2
     assert rows[1][2] > rows[0][2] * 1.5
@@ -1460,9 +1462,9 @@ assert same == ["early", "early, frozen", "linear", "mlp", "merge"]
 #
 # Tables like these say what *can* flow. Whether it does, and helps, is the bake-off's question.
 #
-# **How deep do they meet?** The same experiment, at each layer. **Prediction:** after which of the language
-# model's four layers do the question's words first know of the picture: in `linear`, in `cross-attention`, in
-# `late`? Which of these would you call early, mid, late?
+# **How deep do they meet?** The same experiment, at each layer, counted from 1 here. **Prediction:** after
+# which of the language model's four layers do the question's words first know of the picture: in `linear`,
+# in `cross-attention`, in `late`? Which of these would you call early, mid, late?
 
 # %% experiment="influence_depth"
 deep = {name: depths(influence_matrix, model, world) for name, model in built.items()}
@@ -1475,9 +1477,9 @@ how_deep(deep)
 
 # %% [markdown]
 # **What we learnt.** The pattern that texts call *mid*, or *deep*, is the first to meet: its block stands
-# before layer 1, and there the words know of the picture before they know of each other. Concatenation, the
-# one called *early*, meets in layer 1's self-attention. And both have met by layer 1 of 4. The three words do
-# not even order what they name; the two questions do.
+# before the first layer, and there the words know of the picture before they know of each other.
+# Concatenation, the one called *early*, meets in that layer's self-attention. And both have met after one
+# of four. The three words do not even order what they name; the two questions do.
 
 # %% [markdown]
 # ## 6 · What it costs
@@ -1528,6 +1530,15 @@ how_deep(deep)
 # encoder and the bridge, is not counted here. `visual`, `written` and `cross_every` may be 0, `text` and
 # `bytes_per_number` are at least 1, and so is `d_visual` where there are blocks. Anything smaller is a
 # `ValueError` that names the argument and its value.
+#
+# An example to count by hand. `n_words=10, d_model=8, n_layers=2, n_heads=2, n_kv_heads=1, d_head=4,
+# d_hidden=16, gated=True` read 3 visual tokens and 2 of text, and write 2. Below it, the same with a block
+# before layer 0 alone (`cross_every=2`) that reads visual tokens 6 wide:
+#
+# | | `context` | `prefill` | `writing` | `cache_bytes` |
+# |---|---|---|---|---|
+# | in the stream | 7 | 13,280 | 5,760 | 224 |
+# | beside it | 4 | 7,552 | 7,616 | 176 |
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1601,10 +1612,10 @@ def answer_cost(
 check("answer_cost", answer_cost)
 
 # %% [markdown]
-# **Use it** on one language model, LLaMA-7B, with three places to meet: all visual tokens in the stream,
-# behind a perceptron; a resampler's 64 latents in the stream; all visual tokens beside it, read by blocks
-# before every fourth layer. Bridges are counted; the encoder, the same for all three, is not. The answer has
-# 30 tokens.
+# **Use it** on one language model, LLaMA-7B with its 32 layers, and three places to meet: all visual tokens
+# in the stream, behind a perceptron; a resampler's 64 latents in the stream; all visual tokens beside it,
+# read by blocks before every fourth layer. Bridges are counted; the encoder, the same for all three, is
+# not. The answer has 30 tokens.
 #
 # **Prediction:** with 576 visual tokens and a question of 50 tokens, which of the three is cheapest before
 # the first word? And with 512 tokens of text? Where do the two lower lines of the cache cross?
@@ -1623,7 +1634,8 @@ cost_figures.bills(answer_cost)
 
 # %% [markdown]
 # **What we learnt.** With 576 visual tokens and 50 of text, the stream costs 8.34 TFLOP before the first
-# word, 64 latents 1.53, and blocks beside the stream 0.88. With 512 tokens of text it is 14.74, 7.68 and
+# word, 64 latents 1.53, and blocks beside the stream 0.88, bridges counted (your function alone says 8.31,
+# 1.48 and 0.88). With 512 tokens of text it is 14.74, 7.68 and
 # 8.29: now the latents are ahead. Eight blocks with a feed-forward each are nearly a quarter more layers, and
 # *every word of text passes them*. So "cross-attention is cheaper" is true of long pictures with short texts.
 #
@@ -1637,14 +1649,14 @@ cost_figures.bills(answer_cost)
 # %% experiment="eight_bills"
 rows = []
 for name, model in real_sizes.REAL.items():
-    bill = answer_cost(model.decoder, model.visual, 50, 30, model.cross_every, model.d_visual)
+    cost = answer_cost(model.decoder, model.visual, 50, 30, model.cross_every, model.d_visual)
     rows.append(
         [
             name,
             f"{model.parameters / 1e9:.2f} B",
             f"{model.bridge / model.parameters:.1%}",
             model.visual,
-            bill["context"],
+            cost["context"],
             f"{bill['prefill'] / 1e12:.2f}",
             f"{bill['writing'] / 30 / 1e9:.1f}",
             f"{bill['cache_bytes'] / 2**20:.0f}",
@@ -1667,8 +1679,9 @@ Table(header, rows)
 # %% [markdown]
 # ### Claims we check: costs
 #
-# These figures travel from summary to summary. Each is checked here by a line of code. **Prediction:** of the
-# first table's nine, how many are right as they stand?
+# These figures travel from summary to summary. Each is checked here by a line of code. Nine of them stand, in
+# quotes, at the left of the second cell below: read these first. **Prediction:** how many of the nine are
+# right as they stand?
 
 # %% experiment="claims_parameters"
 mlp, linear = cost_model.mlp_parameters(1024, 4096), cost_model.linear_parameters(1024, 4096)
@@ -1729,8 +1742,8 @@ assert (tag["context"], tiles) == (1, [2880, 2928])
 
 # %% experiment="claims_flops_counted"
 claims = [["64 for 576 tokens: attention 81 times cheaper", f"{squares[0]:.0f} times", "with no text at all"]]
-for text, (many, few) in saved.items():
-    counted = f"scores {squares[text]:.1f}, the whole prefill {many / few:.1f} times"
+for text, (all_of_them, latents) in saved.items():
+    counted = f"scores {squares[text]:.1f}, the whole prefill {all_of_them / latents:.1f} times"
     claims.append(
         [f"... with {text} tokens of text", counted, "projections and feed-forward are not squared"]
     )
@@ -1792,7 +1805,9 @@ print("largest square in 64 tokens:", cost_model.largest_side(64, patch=14, merg
 
 # %% experiment="fusion_explorer" tags=["nbval-ignore-output"]
 from course_lib.cost_model import picture_tokens
-from course_lib.fusion_explorer import SIZES, bill, flops, fusion_explorer, resolution_explorer
+from course_lib.fusion_bills import SIZES, bill, flops
+from course_lib.fusion_explorer import fusion_explorer
+from course_lib.resolution_explorer import resolution_explorer
 
 fusion_explorer(answer_cost)
 
@@ -1818,13 +1833,16 @@ Table(["way", "336 pixels, 50 tokens of text", "336 pixels, 1,000", "672 pixels,
 # times. With a long one it is 21.71 against 16.35, and cross-attention is now dearer than merging (15.50)
 # and than a resampler (14.37). A block has a feed-forward of its own, and it is the *words* that go through
 # it, each of them, however small the picture. Concatenation pays for the picture; blocks pay for the text.
-# Writing tells the same: 0.32 TFLOP against 0.27 for 20 tokens.
+# Writing tells the same. Behind 336 pixels and 50 tokens, 20 written tokens take cross-attention 0.32 TFLOP,
+# and the MLP 0.27. (The explorer keeps bridges in a column of their own, so its first numbers are a little
+# below those of the bills above.)
 #
 # A picture twice as wide and twice as high costs the MLP 4.0 times as much to read, cross-attention 1.3
 # times, and the resampler nothing more. It has moved the cost to the encoder, which needs 1.92 TFLOP for
-# 2,304 patches, more than the language model behind the resampler does. And look at the prefix-LM: its bill
-# is the linear projector's, to the byte. Its mask costs no FLOP. What it gives up is not on the bill: the
-# picture's keys and values now depend on the question, and cannot be kept for the next one.
+# 2,304 patches, more than the language model behind the resampler does. And look at the prefix-LM. Here it
+# stands over the linear projector (in section 7 it will stand over `merge`), and its bill is that
+# projector's, to the byte. Its mask costs no FLOP. What it gives up is not on the bill: the picture's keys
+# and values now depend on the question, and cannot be kept for the next one.
 #
 # ### How large may a picture be?
 #
@@ -2165,8 +2183,8 @@ for _ in range(20):
 trial.bridge.load(trained)
 chosen, others = torch.tensor(chosen), torch.tensor(others)
 winner = chosen.argmax()
-for name, right in (("on the scenes by which it was chosen", chosen), ("on others", others)):
-    print(f"the winner {name}: {right[winner]:.3f}, {right[winner] - right.mean():+.3f} from the average")
+for name, scores in (("on the scenes by which it was chosen", chosen), ("on others", others)):
+    print(f"the winner {name}: {scores[winner]:.3f}, {scores[winner] - scores.mean():+.3f} from the average")
 
 # %% [markdown]
 # **What we learnt.** With the design of hint 4, the winner leads by .031 on the scenes that made it the

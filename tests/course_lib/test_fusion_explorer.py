@@ -2,10 +2,12 @@
 
 import pytest
 
-from course_lib import fusion_explorer as explorers
+from course_lib import fusion_bills
 from course_lib.cost_model import picture_tokens
 from course_lib.exhibits import Exhibit
-from course_lib.fusion_explorer import RAW, SIZES, THUMBNAIL, WAYS, bill, fusion_explorer, resolution_explorer
+from course_lib.fusion_bills import RAW, SIZES, THUMBNAIL, WAYS, bill
+from course_lib.fusion_explorer import fusion_explorer
+from course_lib.resolution_explorer import resolution_explorer
 
 
 def answer_cost(sizes, visual, text, written, cross_every=0, d_visual=0, bytes_per_number=2):
@@ -149,4 +151,4 @@ def test_a_picture_larger_than_the_context_is_drawn_and_said():
     ("count", "said"), [(8_313_676_759_040, "8.31 TFLOP"), (406_077_407, "0.4 GFLOP"), (0, "0.0 GFLOP")]
 )
 def test_flops_are_said_in_units_people_use(count, said):
-    assert explorers.flops(count) == said
+    assert fusion_bills.flops(count) == said

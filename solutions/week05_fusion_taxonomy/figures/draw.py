@@ -78,11 +78,12 @@ def patterns() -> Figure:
     for y, bridge, name, what in rows:
         box(axes, 6.9, y, 1.7, 0.85, bridge, TRAINED)
         place(axes, 3.62, y + 0.425, name, what)
-        arrow(axes, 8.62, y + 0.425, left - 0.03, 1.9 + 0.08 * (y > 1.9) + 0.1 * (y > 3), shrink=0)
-        meeting(axes, border, 1.96, 10)
-    line(axes, (0.7, 3.55), (0.7, 0.775), (3.4, 0.775))
+        line(axes, (8.62, y + 0.425), (8.76, y + 0.425), (8.76, 1.96))
+    arrow(axes, 8.76, 1.96, left - 0.02, 1.96, shrink=0)
+    meeting(axes, border, 1.96, 10)
+    line(axes, (0.7, 3.55), (0.7, 0.775))
     axes.text(0.85, 0.84, "past the encoder", fontsize=8.5, va="bottom")
-    arrow(axes, 3.4, 0.775, 6.88, 0.775, shrink=0)
+    arrow(axes, 0.7, 0.775, 6.88, 0.775, shrink=0)
     # from the encoder
     post = 3.42
     line(axes, (3.25, 4.15), (post, 4.15))
@@ -126,12 +127,12 @@ def patterns() -> Figure:
     )
     for x, draw, name in (
         (3.62, TRAINED, "trained"),
-        (5.1, FROZEN, "frozen; with raw patches, usually trained"),
+        (5.1, FROZEN, "frozen (for raw patches, the language model usually trains)"),
     ):
         box(axes, x, -0.35, 0.42, 0.3, "", draw, rounding=0.05)
         axes.text(x + 0.55, -0.2, name, fontsize=9, va="center")
-    meeting(axes, 9.95, -0.2, 9)
-    axes.text(10.2, -0.2, "here they meet", fontsize=9, va="center")
+    meeting(axes, 11.8, -0.2, 9)
+    axes.text(12.05, -0.2, "here they meet", fontsize=9, va="center")
     axes.set_ylim(-0.5, 9.2)
     return figure
 
