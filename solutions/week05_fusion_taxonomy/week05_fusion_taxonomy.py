@@ -813,13 +813,13 @@ for name in albums:  # a mean cannot tell
 Table(["the picture's tokens", "its vector", "tested with patches", "colour right", "place right"], rows)
 
 # %% [markdown]
-# **What we learnt.** With raw patches the popular claim holds. The mean answers 0.61 of the colours, and of
-# the places 0.125, where another picture's patches leave 0.122. But the same mean over the *encoder's*
+# **What we learnt.** With raw patches the popular claim holds. The mean answers 0.60 of the colours, and of
+# the places 0.130, where another picture's patches leave 0.122. But the same mean over the *encoder's*
 # tokens answers 0.41 of the places. The encoder has positions and attention, so something of *where* is
 # written into each token, and a mean keeps what is written in its tokens. (A second seed moves no place by
 # more than 0.03.)
 #
-# And the number of vectors was never the point. Nine means side by side are one vector, too: 0.46 of the
+# And the number of vectors was never the point. Nine means side by side are one vector, too: 0.45 of the
 # places from raw patches, 0.64 from features. The mean forgets, not the meeting place. Shuffling shows it:
 # where there is one mean it changes nothing, to rounding; the nine means of features it sends to the wrong
 # places, below chance (0.04).
@@ -1657,9 +1657,9 @@ for name, model in real_sizes.REAL.items():
             f"{model.bridge / model.parameters:.1%}",
             model.visual,
             cost["context"],
-            f"{bill['prefill'] / 1e12:.2f}",
-            f"{bill['writing'] / 30 / 1e9:.1f}",
-            f"{bill['cache_bytes'] / 2**20:.0f}",
+            f"{cost['prefill'] / 1e12:.2f}",
+            f"{cost['writing'] / 30 / 1e9:.1f}",
+            f"{cost['cache_bytes'] / 2**20:.0f}",
         ]
     )
 header = ["model", "parameters", "bridge", "visual", "context", "TFLOP before", "GFLOP a word", "MiB cached"]
