@@ -108,7 +108,8 @@ class Subject:
         if not reply["ok"]:
             kind, message, also = reply.get("kind"), reply.get("message"), reply.get("also")
             names = tuple(str(name)[:80] for name in also[:9]) if isinstance(also, list) else ()
-            raise SubjectError(str(kind)[:80], str(message)[: driver.MESSAGE_CAP], names)
+            line = str(reply.get("line") or "")[: driver.LINE_CAP]
+            raise SubjectError(str(kind)[:80], str(message)[: driver.MESSAGE_CAP], names, line)
         return reply
 
     def describe(self) -> tuple[str, str]:
@@ -570,10 +571,10 @@ def _explain(problem: SubjectError) -> tuple[str, str]:
         )
     if problem.kind == "NameError" and "is not defined" in problem.message:
         return f"{problem}", "Is the cell above run, and does it define every name it uses?"
-    return (
-        f"it raised {' '.join(str(problem).split())}",  # torch writes some errors over several lines
-        "Run the cell with one small input of your own: which line raises, and on what shape?",
-    )
+    look = "Run the cell with one small input of your own: which line raises, and on what shape?"
+    if problem.line:
+        look = f"Your line `{problem.line}` raises. What goes into it, in which shapes? Try a small input."
+    return f"it raised {' '.join(str(problem).split())}", look  # torch writes some errors over several lines
 
 
 def door(namespace: Mapping[str, Any]) -> Callable[[str, Any], None]:

@@ -4,13 +4,13 @@ The driver is small and generic. It knows no expected value, no week and no exer
 asked to build, calls it with the tensors it is given, and reports what came out. In a notebook it is called
 directly; in grading it runs inside the sandboxed kernel and the requests arrive over a socket (`serve`).
 
-A request is a dict with an "op"; the reply is {"ok": True, ...} or
-{"ok": False, "kind", "also", "message"}. A request that is "fresh" drops every object built so far before it
-is answered.
+A request is a dict with an "op"; the reply is {"ok": True, ...} or {"ok": False, "kind", "also", "message",
+"line"}. A request that is "fresh" drops every object built so far before it is answered.
 """
 
 import contextlib
 import io
+import linecache
 import math
 import socket
 from collections.abc import Callable, Mapping
@@ -25,6 +25,7 @@ from course_lib import stand_ins, wire
 
 Reply = dict[str, Any]
 MESSAGE_CAP = 400
+LINE_CAP = 100  # of the line that was running
 VALUE_DEPTH_CAP = wire.DEPTH_CAP - 2  # a value travels inside a reply
 
 
@@ -309,13 +310,27 @@ def _failed(problem: BaseException) -> Reply:
     """The reply for an error. `also` names what it inherits from: a ShapeError is a ValueError, too."""
     names = [kind.__name__[:80] for kind in type(problem).__mro__ if kind not in (BaseException, object)]
     kind = type(problem).__name__[:80]  # a bare BaseException has no other name
-    return {"ok": False, "kind": kind, "also": names[1:9], "message": _text(problem)}
+    return {"ok": False, "kind": kind, "also": names[1:9], "message": _text(problem), "line": _line(problem)}
 
 
 def _text(problem: BaseException) -> str:
     try:
         return str(problem)[:MESSAGE_CAP]
     except BaseException:  # a learner's __str__ may raise anything, SystemExit included
+        return ""
+
+
+def _line(problem: BaseException) -> str:
+    """The innermost line of the notebook's own that was running; empty where there is none."""
+    try:
+        at, step = None, problem.__traceback__
+        while step is not None:
+            if step.tb_frame.f_globals.get("__name__") == "__main__":
+                at = step
+            step = step.tb_next
+        found = "" if at is None else linecache.getline(at.tb_frame.f_code.co_filename, at.tb_lineno)
+        return " ".join(found.split())[:LINE_CAP]
+    except BaseException:  # whatever a learner has done to their module's name, or to str
         return ""
 
 

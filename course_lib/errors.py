@@ -37,13 +37,15 @@ class SubjectError(CourseError, RuntimeError):
         kind: name of the exception's class on the learner's side, such as "NotImplementedError".
         message: its text, cut to a readable length.
         also: names of the classes it inherits from, so that a subclass of ValueError counts as one.
+        line: the line of the notebook that was running, if one was.
     """
 
-    def __init__(self, kind: str, message: str, also: tuple[str, ...] = ()) -> None:
-        super().__init__(kind, message, also)
+    def __init__(self, kind: str, message: str, also: tuple[str, ...] = (), line: str = "") -> None:
+        super().__init__(kind, message, also, line)
         self.kind = kind
         self.message = message
         self.also = also
+        self.line = line
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}" if self.message else self.kind

@@ -129,9 +129,11 @@ def matrix(
     axes = figure.add_subplot()
     axes.imshow(values, cmap="Blues", vmin=min(0.0, float(values.min())), aspect="auto")
     middle = (float(values.max()) + min(0.0, float(values.min()))) / 2
+    shares = bool(0.0 <= values.min() and values.max() <= 1.0 and (values % 1.0).any())
     if write:
         for (r, c), value in np.ndenumerate(values):
-            axes.text(c, r, f"{value:.2g}", ha="center", va="center", fontsize=8, color=_ink(value, middle))
+            said = f"{value:.2f}" if shares else f"{value:.2g}"
+            axes.text(c, r, said, ha="center", va="center", fontsize=8, color=_ink(value, middle))
     axes.set_xticks(range(len(columns)), columns, fontsize=8, rotation=0 if _short(columns) else 45)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     axes.set_xlabel(xlabel)

@@ -17,6 +17,7 @@ from course_lib.checking import (
     expect_equal,
     expect_finite,
     expect_keys,
+    expect_raises,
     expect_same,
     expect_tensor,
     load_or_fail,
@@ -48,6 +49,24 @@ def a_token_of_zeros_becomes_the_bias(subject, draw):
         projector(torch.zeros(2, 5, 10)),
         bias.expand(2, 5, 12),
         look="Wx + b at x = 0 is b. Does anything else happen on the way?",
+    )
+
+
+@claim(
+    "linear_projector",
+    "Each token is projected by itself, and twice the token is twice the answer.",
+    weight=0.5,
+)
+def twice_the_token_is_twice_the_answer(subject, draw):
+    projector = subject.build(10, 12)
+    bias = draw.normal(12)
+    load_or_fail(projector, {"linear.weight": draw.normal(12, 10), "linear.bias": bias})
+    visual = draw.normal(2, 5, 10)
+    once = expect_tensor(projector(visual), (2, 5, 12))
+    look = "One linear layer and nothing else: is a token normed, centred or scaled, before it or behind it?"
+    expect_same(projector(3 * visual) - bias, 3 * (once - bias), look=look, tolerance=1e-4)
+    expect_same(
+        projector(visual[:, 2:3]), once[:, 2:3], look=f"A token alone, without its neighbours. {look}"
     )
 
 
@@ -88,6 +107,22 @@ def something_between_the_layers_is_not_linear(subject, draw):
     )
 
 
+@claim("mlp_projector", "0.5, doubled by the first layer, becomes GELU(1), which is 0.8413.", weight=0.5)
+def between_the_layers_stands_gelu(subject, draw):
+    projector = subject.build(12, 12)
+    weights = {"linear_1.weight": 2 * torch.eye(12), "linear_2.weight": torch.eye(12)}
+    load_or_fail(projector, {**weights, "linear_1.bias": torch.zeros(12), "linear_2.bias": torch.zeros(12)})
+    halves = torch.tensor([0.5, -0.5, 1.0])[:, None].repeat(1, 4).flatten()
+    seen = expect_tensor(projector(halves[None, None]), (1, 1, 12))[0, 0]
+    told = ", ".join(f"{halves[k]:g} becomes {seen[k]:.4f}" for k in (0, 4, 8))
+    expect(
+        bool((seen - torch.nn.functional.gelu(2 * halves)).abs().max() < 1e-5),
+        seen=told,
+        look="The second layer hands on what it gets here, so what you see stands between the two, or "
+        "around them. Is it nn.GELU(), once, in the middle, and the exact one?",
+    )
+
+
 # -- pixel_shuffle ---------------------------------------------------------------------------------------
 
 
@@ -112,6 +147,37 @@ def a_merged_token_holds_a_block_of_neighbours(subject, draw):
         blocks[None],
         look="Tokens 0 and 1 lie above tokens 4 and 5. A reshape alone takes 0, 1, 2, 3, which are one line.",
     )
+
+
+@claim(
+    "pixel_shuffle", "4 x 4 patches become 4 tokens, row by row; in one, a patch's channels stay together."
+)
+def a_grid_of_four_by_four_is_read_in_order(subject, draw):
+    patches = torch.arange(16.0)[:, None] + torch.tensor([0.0, 0.5])  # patch 6 is (6, 6.5): two channels
+    seen = expect_tensor(subject(patches[None], (4, 4), 2), (1, 4, 8))[0]
+    for place, block in enumerate(((0, 1, 4, 5), (2, 3, 6, 7), (8, 9, 12, 13), (10, 11, 14, 15))):
+        expect(
+            torch.equal(seen[place], patches[list(block)].flatten()),
+            seen=f"new token {place}, counted from 0, reads {', '.join(f'{one:g}' for one in seen[place])}",
+            look="Patches are numbered 0 to 15, row by row; patch 6 holds 6 and 6.5. New tokens come row by "
+            "row, and in one of them i changes slowest, then j, and the channel fastest.",
+        )
+
+
+@claim(
+    "pixel_shuffle",
+    "A grid that does not hold the tokens, or a factor that does not fit it, is refused.",
+    weight=0.5,
+)
+def what_does_not_fit_is_refused_by_number(subject, draw):
+    for grid, factor, named in (((4, 5), 2, 24), ((4, 6), 4, 4), ((3, 8), 2, 2)):
+        expect_raises(
+            lambda grid=grid, factor=factor: subject(draw.normal(1, 24, 3), grid, factor),
+            "ValueError",
+            mentions=[named],
+            look=f"24 tokens, a grid of {grid[0]} x {grid[1]}, factor {factor}. Which two do not fit? Say "
+            "v, or the factor, in a ValueError.",
+        )
 
 
 # -- merge_image_tokens ----------------------------------------------------------------------------------
@@ -179,6 +245,35 @@ def visual_tokens_carry_no_label(subject, draw):
     )
 
 
+@claim("merge_image_tokens", "Pictures go in order through all rows; positions count what is real.")
+def pictures_go_in_order_through_all_rows(subject, draw):
+    embedding, features = draw.normal(9, 6), draw.normal(3, 2, 6)
+    ids = [torch.tensor([-200, 4, -200, 3]), torch.tensor([8, -200])]
+    look = "One counter for the whole batch: the third placeholder, in row 1, is the third picture."
+    merged = expect_keys(
+        subject(ids, [row.clone() for row in ids], features, embedding, -200), MERGED, look=look
+    )
+    first = torch.cat([features[0], embedding[[4]], features[1], embedding[[3]]])
+    second = torch.cat([embedding[[8]], features[2], torch.zeros(3, 6)])
+    expect_same(
+        merged["embeds"], torch.stack([first, second]), look=f"{look} Padding is zeros, at the right."
+    )
+    places = torch.tensor([[0, 1, 2, 3, 4, 5], [0, 1, 2, 0, 0, 0]])
+    look = "Positions run through words and visual tokens alike, from 0 in each row; padding has 0."
+    expect_same(merged["positions"], places, look=look)
+    no = -100
+    labels = torch.tensor([[no, no, 4, no, no, 3], [8, no, no, no, no, no]])
+    look = "Words keep their labels; visual tokens and padding have -100."
+    expect_same(merged["labels"], labels, look=look)
+    for n in (2, 4):
+        expect_raises(
+            lambda n=n: subject(ids, [row.clone() for row in ids], draw.normal(n, 2, 6), embedding, -200),
+            "ValueError",
+            mentions=[3, n],
+            look=f"3 placeholders and {n} pictures. Say both numbers in a ValueError.",
+        )
+
+
 # -- token_budget ----------------------------------------------------------------------------------------
 
 
@@ -212,6 +307,32 @@ def a_qformer_costs_its_queries(subject, draw):
     expect_equal(
         budget["per_image"], n_queries, name="per_image", look="The language model sees queries, not patches."
     )
+
+
+@claim("token_budget", "Four patches merged are a fourth of the tokens, and a gated block's tag is one.")
+def each_bridge_has_its_own_price(subject, draw):
+    def tokens_of(bridge, side, **more):
+        look = "Return a dict with per_image, turns and left."
+        return expect_keys(subject(bridge, 14 * side, 14, 4096, 50, **more), ("per_image",), look=look)[
+            "per_image"
+        ]
+
+    side = 2 * draw.integer(5, 12)
+    for bridge, more, tokens in (
+        ("linear", {"factor": 2}, side * side),
+        ("pixel_shuffle", {"factor": 2}, side * side // 4),
+        ("gated_cross_attention", {"n_queries": 9}, 1),
+    ):
+        look = f"{side} x {side} patches. What of them stands in the language model's sequence?"
+        told = f"per_image of {bridge!r} with {more}"
+        expect_equal(tokens_of(bridge, side, **more), tokens, name=told, look=look)
+    for bridge, odd, look in (
+        ("pixel_shuffle", 15, "15 x 15 patches in blocks of 2 x 2: what becomes of the last row?"),
+        ("telepathy", side, "There is no bridge of this name. Say so in a ValueError."),
+    ):
+        expect_raises(
+            lambda bridge=bridge, odd=odd: tokens_of(bridge, odd, factor=2), "ValueError", look=look
+        )
 
 
 # -- cross-attention ---------------------------------------------------------------------------------------
@@ -342,6 +463,36 @@ def hidden_tokens_are_not_read(subject, draw):
     expect_different(seen[1], seen[0], look="A picture with two tokens to read is not one with none.")
 
 
+@claim("qformer", "The queries are learned, drawn small and apart: standard deviation 0.02.", weight=0.5)
+def queries_are_learned_and_drawn_apart(subject, draw):
+    ours = subject.build(d_visual=10, d_text=14, n_queries=40, n_layers=1, n_heads=3, d_model=30)
+    queries = expect_tensor(ours.parameters().get("queries"), (40, 30), look="An nn.Parameter, self.queries.")
+    apart = queries.std(dim=0).mean().item()
+    expect(
+        0.015 < apart < 0.025,
+        seen=f"from query to query, numbers differ by a standard deviation of {apart:.3f}",
+        look="Queries that are alike read alike, and stay alike. How are they drawn, and how large?",
+    )
+
+
+@claim("qformer", "Every query hears every other.")
+def every_query_hears_every_other(subject, draw):
+    ours = subject.build(d_visual=10, d_text=14, n_queries=5, n_layers=2, n_heads=3, d_model=12)
+    weights = draw.weights_like(ours.parameters(), std=0.5)
+    expect("queries" in weights, seen="no parameter is called queries", look="An nn.Parameter, self.queries.")
+    ours.eval()
+    visual = draw.normal(2, 4, 10)
+    for query in (0, 4):
+        load_or_fail(ours, weights)
+        once = expect_tensor(ours(visual), (2, 5, 14))
+        queries = weights["queries"].clone()
+        queries[query] = draw.normal(12)
+        load_or_fail(ours, {**weights, "queries": queries})
+        still = int(((ours(visual) - once).abs().amax(dim=(0, 2)) < 1e-6).sum())
+        look = "Self-attention among the queries has no mask. Do all of them ask, and are all of them keys?"
+        expect(not still, seen=f"another query {query} leaves {still} of 5 outputs as they were", look=look)
+
+
 # -- gated cross-attention -----------------------------------------------------------------------------------
 
 
@@ -374,6 +525,42 @@ def an_open_gate_lets_the_picture_in(subject, draw):
     minus = expect_tensor(ours(text, visual), (2, 7, 12)).double() - text
     look = "What is added is tanh(alpha) times what was read. Is something else gated, or the sign lost?"
     expect_same(minus, -plus, tolerance=1e-4, look=look)
+
+
+@claim("gated_cross_attention", "tanh is on alpha: one of 20 and one of 40 are both wide open.", weight=0.5)
+def a_gate_is_never_more_than_open(subject, draw):
+    ours = subject.build(attention=stand_in("linear_read", d_text=12, d_visual=10), d_text=12)
+    weights = draw.weights_like(ours.parameters())
+    text, visual, seen = draw.normal(2, 7, 12), draw.normal(2, 5, 10), []
+    for alpha in (20.0, 40.0):
+        load_or_fail(ours, {**weights, "alpha": torch.tensor([alpha])})
+        seen.append(expect_tensor(ours(text, visual), (2, 7, 12)))
+    expect_same(seen[1], seen[0], look="tanh(20) and tanh(40) are 1. Of what do you take tanh?")
+    silent = {name: torch.zeros_like(one) for name, one in weights.items() if name.startswith("attention.")}
+    load_or_fail(ours, {**weights, **silent, "alpha": torch.tensor([20.0])})
+    look = "The attention gives zeros here, behind an open gate. What else changes the text?"
+    expect_same(ours(text, visual), text, look=look)
+
+
+@claim(
+    "gated_cross_attention",
+    "What is read goes through the norm, and what a mask hides is not read.",
+    weight=0.5,
+)
+def it_reads_through_its_norm_and_its_mask(subject, draw):
+    ours = subject.build(attention=stand_in("linear_read", d_text=12, d_visual=10), d_text=12)
+    weights = {**draw.weights_like(ours.parameters()), "alpha": torch.ones(1)}
+    load_or_fail(ours, weights)
+    text, visual, keep = draw.normal(2, 7, 12), draw.normal(2, 5, 10), draw.keep_mask(2, 5)  # True = keep
+    added = [expect_tensor(ours(k * text, visual), (2, 7, 12)) - k * text for k in (1, 10)]
+    look = "A LayerNorm takes the size off. Does the attention get norm(text), and is text itself added to?"
+    expect_same(added[1], added[0], look=look, tolerance=1e-3)
+    once = expect_tensor(ours(text, visual, keep), (2, 7, 12))
+    look = "True in visual_mask means keep. Is it the third thing that your attention is given?"
+    for changed, judged in ((~keep, expect_same), (keep, expect_different)):
+        judged(
+            ours(text, torch.where(changed[..., None], draw.normal(2, 5, 10), visual), keep), once, look=look
+        )
 
 
 # -- freezing --------------------------------------------------------------------------------------------

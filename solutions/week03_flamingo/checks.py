@@ -8,6 +8,7 @@ when the notebook is graded, look closer. Boolean masks say True = keep.
 """
 
 import torch
+import torch.nn.functional as F
 
 from course_lib.checking import (
     claim,
@@ -112,6 +113,80 @@ def hidden_visual_tokens_are_not_read(subject, draw):
     expect_different(alone, seen[1:], look="A picture and no picture give the same. Is the picture read?")
 
 
+@claim(
+    "perceiver_resampler", "Where no branch adds anything, the latents come out: normed, once.", weight=0.5
+)
+def bare_latents_come_out_normed_once(subject, draw):
+    given, weights = resampler_weights(draw)
+    silent = {name for name in weights if "output_proj" in name or "c_proj" in name}
+    weights |= {name: torch.zeros_like(weights[name]) for name in silent}
+    ours = subject.build_with(weights, **given)
+    last = F.layer_norm(weights["latents"], (14,), weights["layer_norm.weight"], weights["layer_norm.bias"])
+    expect_same(
+        expect_tensor(ours(draw.normal(2, 8, 14)), (2, 5, 14)),
+        last.expand(2, 5, 14),
+        look="output_proj and c_proj are zero here, so attention and feed-forward give zeros. To what are "
+        "they added, and what happens to the sum after the last layer, and only there?",
+    )
+
+
+@claim("perceiver_resampler", "A visual token is read by its direction: normed, each by itself.", weight=0.5)
+def a_visual_token_is_normed_before_it_is_read(subject, draw):
+    given, weights = resampler_weights(draw)
+    ours, visual = subject.build_with(weights, **given), 3 * draw.normal(2, 8, 14)
+    size, offset = draw.uniform(2, 5, 2, 8, 1), draw.normal(2, 8, 1)
+    expect_same(
+        ours(size * visual + offset),
+        expect_tensor(ours(visual), (2, 5, 14)),
+        tolerance=1e-3,
+        look="Each visual token was stretched and shifted, which context_layer_norm takes off. Do keys and "
+        "values come from what has been through it?",
+    )
+
+
+@claim("perceiver_resampler", "Every layer reads the picture.", weight=0.5)
+def every_layer_reads_the_picture(subject, draw):
+    given, weights = resampler_weights(draw)
+    for deaf in (0, 1):
+        name = f"blocks.{deaf}.0.output_proj.weight"
+        ours = subject.build_with({**weights, name: torch.zeros_like(weights[name])}, **given)
+        expect_different(
+            ours(draw.normal(2, 8, 14)),
+            expect_tensor(ours(draw.normal(2, 8, 14)), (2, 5, 14)),
+            look=f"Layer {deaf} was made deaf, so layer {1 - deaf} alone can have read. What does it get as "
+            "its picture, and does it go on from the latents of the layer before?",
+        )
+
+
+@claim("perceiver_resampler", "The latents are learned, and drawn apart: standard deviation 1.", weight=0.5)
+def latents_are_learned_and_drawn_apart(subject, draw):
+    ours = subject.build(d_model=30, n_latents=40, n_layers=1, n_heads=2, d_head=4)
+    latents = expect_tensor(ours.parameters().get("latents"), (40, 30), look="An nn.Parameter, self.latents.")
+    spread, apart = latents.std(dim=0).mean().item(), latents.std().item()
+    expect(
+        0.8 < spread < 1.2 and 0.8 < apart < 1.2,
+        seen=f"from latent to latent, numbers differ by a standard deviation of {spread:.2f}",
+        look="Latents that are alike stay alike. Are they drawn from a normal distribution, each for itself?",
+    )
+
+
+@claim(
+    "perceiver_resampler",
+    "A frame's embedding is added to its visual tokens, before anything else is done to them.",
+    weight=0.5,
+)
+def a_frame_is_added_to_its_tokens(subject, draw):
+    given, weights = resampler_weights(draw)
+    weights["time_embeddings"] = draw.normal(4, 14)
+    ours = subject.build_with(weights, **given, n_frames=4)
+    visual, frame = draw.normal(2, 8, 14), draw.integers(0, 4, 2, 8)
+    seen = expect_tensor(ours(visual, None, frame), (2, 5, 14))
+    plain = ours(visual + weights["time_embeddings"][frame])
+    look = "frame is int[b v]: each visual token says which row of time_embeddings is its own."
+    expect_same(seen, plain, look=look)
+    expect_different(ours(visual), seen, look="Without a frame nothing is added.")
+
+
 # -- media_index -----------------------------------------------------------------------------------------
 
 
@@ -203,6 +278,29 @@ def what_is_read_reaches(subject, draw):
     )
     look = "Those two words come before both pictures. From whom could they have heard of one?"
     expect(not bool(reaches[:, :2].any()), seen="a picture reaches a word in front of it", look=look)
+
+
+@claim("influence", "A row of five words with 1 1 0 2 2: behind an end a picture is heard of, not read.")
+def behind_an_end_a_picture_is_still_heard_of(subject, draw):
+    index = torch.tensor([[1, 1, 0, 2, 2], [0, 0, 2, 2, 2]])
+    found = expect_keys(subject(index, 2), ("reads", "reaches"), look="Return a dict with these two tables.")
+    tables = {key: expect_tensor(found[key], (2, 5, 2)).bool() for key in ("reads", "reaches")}
+    heard = {(0, 0): 0, (0, 1): 3, (1, 0): None, (1, 1): 2}  # from which word on a picture has been heard of
+    for (row, picture), first in heard.items():
+        for word in range(5):
+            yes = {
+                "reads": int(index[row, word]) == picture + 1,
+                "reaches": first is not None and word >= first,
+            }
+            for key, wanted in yes.items():
+                said = bool(tables[key][row, word, picture])
+                expect(
+                    said is wanted,
+                    seen=f"{key}: {said} for word {word} of row {row} (index {int(index[row, word])}) and "
+                    f"picture {picture + 1}",
+                    look="Reading is the word's own cross-attention. Reaching needs anybody at or before it "
+                    "who has read, in its own row.",
+                )
 
 
 # -- masked_cross_attention ------------------------------------------------------------------------------
@@ -314,6 +412,69 @@ def a_negative_gate_pushes_the_other_way(subject, draw):
         expect_same(minus, -plus, tolerance=1e-4, look=look)
 
 
+@claim("gated_block", "tanh is on the gates: one of 20 and one of 40 are both wide open.", weight=0.5)
+def a_gate_is_never_more_than_open(subject, draw):
+    ours = _block(subject)
+    weights = draw.weights_like(ours.parameters())
+    text, visual = draw.normal(2, 7, 12), draw.normal(2, 5, 10)
+    seen = []
+    for alpha in (20.0, 40.0):
+        gates = {name: torch.tensor([alpha]) for name in ("alpha_cross_attn", "alpha_dense")}
+        load_or_fail(ours, {**weights, **gates})
+        seen.append(expect_tensor(ours(text, visual), (2, 7, 12)))
+    expect_same(seen[1], seen[0], look="tanh(20) and tanh(40) are 1. Of what do you take tanh?")
+    silent = {
+        name: torch.zeros_like(one) for name, one in weights.items() if name.startswith(("cross", "mlp"))
+    }
+    load_or_fail(ours, {**weights, **gates, **silent})
+    look = "Attention and feed-forward give zeros here, behind open gates. What else changes the text?"
+    expect_same(ours(text, visual), text, look=look)
+
+
+@claim(
+    "gated_block",
+    "Each branch reads the text through its norm: ten times the text says the same.",
+    weight=0.5,
+)
+def each_branch_reads_through_its_norm(subject, draw):
+    ours = _block(subject)
+    weights, visual = draw.weights_like(ours.parameters()), draw.normal(2, 5, 10)
+    text = draw.normal(2, 7, 12)
+    pairs = (
+        ("alpha_cross_attn", "alpha_dense", "input_layernorm"),
+        ("alpha_dense", "alpha_cross_attn", "post_attention_layernorm"),
+    )
+    for gate, shut, norm in pairs:
+        load_or_fail(ours, {**weights, gate: torch.ones(1), shut: torch.zeros(1)})
+        added = [expect_tensor(ours(k * text, visual), (2, 7, 12)) - k * text for k in (1, 10)]
+        look = f"RMSNorm takes the size off. Does this branch get its text through {norm}, and that alone?"
+        expect_same(added[1], added[0], look=look, tolerance=1e-3)
+        load_or_fail(
+            ours, {**weights, gate: torch.ones(1), shut: torch.zeros(1), f"{norm}.weight": torch.zeros(12)}
+        )
+        look = (
+            f"With {norm}'s weights at zero, the branch reads the same of any text. Is it this branch's norm?"
+        )
+        blank = [ours(one, visual) - one for one in (text, text.flip(1))]
+        expect_same(blank[1], blank[0], look=look, tolerance=1e-4)
+
+
+@claim("gated_block", "media_mask arrives at the attention: what it hides is not read.", weight=0.5)
+def the_mask_is_handed_on(subject, draw):
+    ours = _block(subject)
+    weights, text, visual = draw.weights_like(ours.parameters()), draw.normal(2, 7, 12), draw.normal(2, 5, 10)
+    load_or_fail(ours, {**weights, "alpha_cross_attn": torch.ones(1)})
+    keep = draw.keep_mask(2, 5)[:, None].expand(2, 7, 5)  # True = keep
+    once = expect_tensor(ours(text, visual, keep), (2, 7, 12))
+    look = "True in media_mask means keep. Is it the third thing that your attention is given?"
+    for changed, judged in ((~keep, expect_same), (keep, expect_different)):
+        judged(
+            ours(text, torch.where(changed[:, 0, :, None], draw.normal(2, 5, 10), visual), keep),
+            once,
+            look=look,
+        )
+
+
 # -- flamingo --------------------------------------------------------------------------------------------
 
 
@@ -352,6 +513,39 @@ def closed_it_is_the_language_model(subject, draw):
     expect_different(ours(visual, mask, ids), alone, look="Now the blocks are open. Is each of them called?")
     look = "The language model was called on its own, after your call. What is left of that call?"
     expect_same(decoder(ids), alone, tolerance=0.0, look=look)
+
+
+@claim("flamingo", "Block j stands before layer j * interval: what it let a word read goes on from there.")
+def each_block_stands_before_its_layer(subject, draw):
+    mask = torch.zeros(2, 7, 4, dtype=torch.bool)
+    mask[:, 2] = True  # True = keep: the third word alone reads
+    for n_layers, interval, block in ((2, 1, 0), (2, 1, 1), (4, 2, 0), (4, 2, 1)):
+        decoder = subject.build_stand_in("tiny_decoder", n_words=11, d_text=6, n_layers=n_layers)
+        blocks = stand_in("adding_blocks", n=2, d_text=6, d_visual=5)
+        ours = subject.build(decoder, blocks, interval)
+        ours.eval()
+        ids, place = draw.integers(0, 11, 2, 7), block * interval
+        visual = draw.normal(2, 4, 5), draw.normal(2, 4, 5)
+        for awake in (place, place - 1):  # the last layer that hands anything on to later words
+            weights = draw.weights_like(ours.parameters(), std=0.6)
+            for name in weights:
+                asleep = any(f"layers.{i}.mix." in name for i in range(awake + 1, n_layers))
+                if asleep or "strength" in name:
+                    weights[name] = torch.zeros_like(weights[name])
+            weights[f"blocks.{block}.strength"] = 2 * torch.ones(1)
+            weights[f"blocks.{block}.strengths"] = torch.ones(1, 1, 6)
+            load_or_fail(ours, weights)
+            first, second = (expect_tensor(ours(one, mask, ids), (2, 7, 11)) for one in visual)
+            told = f"{n_layers} layers, interval {interval}, block {block} alone open; "
+            told += f"from layer {awake + 1} on, layers hand nothing to later words"
+            look = f"{told}. The third word reads: does your block change what it says?"
+            expect_different(second[:, 2], first[:, 2], look=look, least=1e-5)
+            if awake == place:
+                look = f"{told}. Layer {place} comes after this block. Is the block called before it?"
+                expect_different(second[:, -1], first[:, -1], look=look, least=1e-5)
+            else:
+                look = f"{told}. This block comes after all that do. Is it called earlier?"
+                expect_same(second[:, -1], first[:, -1], tolerance=0.0, look=look)
 
 
 @claim("flamingo", "A number of blocks that does not fit is refused, with the numbers.", weight=0.5)
@@ -538,6 +732,53 @@ def new_tokens_can_see_the_picture(subject, draw):
         not blind,
         seen=f"{blind} of {len(record['read'])} tokens could not see the whole picture before them",
         look="A mask is not in the cache. Which row of it belongs to a new token?",
+    )
+
+
+@claim("generate", "Two pictures: each token sees the latest one before it, the written ones the last.")
+def each_token_sees_the_latest_picture(subject, draw):
+    tag, end = 2, 5
+    word = draw.integers(6, 23, 5).tolist()
+    ids = torch.tensor([word[0], tag, word[1], word[2], tag, word[3]])
+    model = reader_for(subject, draw, 23, 7, (tag, end))
+    subject(model, ids, draw.normal(2, 3, 7), tag, end, 4)
+    latest = [0, 1, 1, 1, 2, 2] + [2] * 4  # 0: none
+    kept = model.report()["buffers"]["kept"]
+    expect(
+        kept.shape[1:] == (6,), seen=f"a mask for {kept.shape[-1]} visual tokens", look="2 pictures of 3: 6."
+    )
+    for place, (row, number) in enumerate(zip(kept.tolist(), latest, strict=False)):
+        wanted = [number == 1] * 3 + [number == 2] * 3
+        what = f"token {place} of the prompt, counted from 0," if place < 6 else f"written token {place - 5}"
+        expect(
+            row == wanted,
+            seen=f"{what} could see {sum(row[:3])} of 3 visual tokens of the first picture and "
+            f"{sum(row[3:])} of 3 of the second",
+            look="The row is: word, tag, word, word, tag, word. Each looks at the latest picture before it, "
+            "a tag at its own, a word in front of all at none. Visual tokens stand picture by picture.",
+        )
+
+
+@claim("generate", "Writing stops at the end, at once if need be, and the tag is never written.", weight=0.5)
+def it_stops_at_the_end_and_writes_no_tag(subject, draw):
+    tag, end, ids = 1, 3, draw.integers(4, 23, 5)
+    model, none = reader_for(subject, draw, 23, 7, (tag,)), torch.zeros(0, 4, 7)
+    weights = model.parameters()
+    said = {"end": weights["says.bias"].clone(), "tag": weights["says.bias"].clone()}
+    said["end"][end] = 60.0
+    load_or_fail(model, {**weights, "says.bias": said["end"]})
+    written = subject(model, ids, none, tag, end, 6)
+    look = "The end is the likeliest from the first step on. Is it looked for before anything is written?"
+    expect(written == [], seen=f"{len(written)} ids where the end comes first", look=look)
+    written = []
+    for likely in (-60.0, 60.0):
+        said["tag"][[tag, end]] = torch.tensor([likely, -60.0])
+        load_or_fail(model, {**weights, "says.bias": said["tag"]})
+        written.append(subject(model, ids, none, tag, end, 6))
+    look = "There is no picture for a tag. Where it is the likeliest, take the next best, and go on."
+    expect(tag not in written[1], seen="the tag among the new ids", look=look)
+    expect(
+        written[0] == written[1], seen="other words where a tag was likely than where it was not", look=look
     )
 
 

@@ -548,6 +548,59 @@ def all_of_it_learns(subject, draw):
         expect(not still, seen=f"no gradient arrives at {still[:1]}", look=look)
 
 
+@claim("query_prefix", "It begins with copies: what stage 1 has learned, in a memory of its own.")
+def it_begins_with_copies_of_its_own(subject, draw):
+    part = subject.build_stand_in("tiny_qformer", d_model=6, d_visual=5, n_layers=2)
+    queries, learned = draw.normal(1, 4, 6), part.parameters()
+    ours = subject.build(queries, part, d_text=9)
+    mine = ours.parameters()
+    look = "The queries come from stage 1, as they are. Is self.query_tokens a copy of them?"
+    expect_same(mine.get("query_tokens"), queries, look=look)
+    kept = {name: one for name, one in mine.items() if name.startswith("qformer.")}
+    look = "The Q-Former comes from stage 1, with what it has learned. Is self.qformer a deep copy?"
+    for name, one in kept.items():
+        expect_same(one, learned[name.removeprefix("qformer.")], look=f"{name}: {look}")
+    load_or_fail(ours, draw.weights_like(mine))
+    moved = [name for name, one in part.parameters().items() if not torch.equal(one, learned[name])]
+    look = "Your weights were changed, and stage 1's changed with them. Do the two share a memory?"
+    expect(not moved, seen=f"{len(moved)} parameters of stage 1 moved, such as {moved[:1]}", look=look)
+    expect_raises(
+        lambda: subject.build(draw.normal(3, 4, 6), part, d_text=9),
+        "ValueError",
+        mentions=[3, 4, 6],
+        look="query_tokens is (1, q, d). Another shape is refused, and the message names it.",
+    )
+
+
+@claim("query_prefix", "Queries see each other and what visual_mask keeps; a linear map makes words of them.")
+def queries_see_each_other_and_what_is_kept(subject, draw):
+    ours = subject.build(
+        draw.normal(1, 4, 6), stand_in("tiny_qformer", d_model=6, d_visual=5, n_layers=2), d_text=9
+    )
+    weights = draw.weights_like(ours.parameters(), std=0.6)
+    load_or_fail(ours, weights)
+    ours.eval()
+    visual, keep = draw.normal(2, 7, 5), draw.keep_mask(2, 7)  # True = keep
+    once = expect_tensor(ours(visual, keep), (2, 4, 9))
+    look = "True in visual_mask means keep. Does the Q-Former get it, as it is?"
+    for changed, judged in ((~keep, expect_same), (keep, expect_different)):
+        judged(ours(torch.where(changed[..., None], draw.normal(2, 7, 5), visual), keep), once, look=look)
+    look = "The queries are one nn.Parameter, self.query_tokens."
+    expect("query_tokens" in weights, seen="no parameter is called query_tokens", look=look)
+    queries = weights["query_tokens"].clone()
+    queries[:, 3] = draw.normal(6)
+    load_or_fail(ours, {**weights, "query_tokens": queries})
+    still = (ours(visual, keep) - once).abs().amax(dim=(0, 2)) < 1e-6
+    look = "All tokens are queries, and all see each other: sees=None, and how many queries are there?"
+    expect(
+        not bool(still.any()), seen=f"another last query moves {int((~still).sum())} of 4 words", look=look
+    )
+    bare = {"language_projection.weight": torch.zeros(9, 6), "language_projection.bias": draw.normal(9)}
+    load_or_fail(ours, {**weights, **bare})
+    look = "The projection's weights are zero here. What else is done to a word, behind it?"
+    expect_same(ours(visual, keep), bare["language_projection.bias"].expand(2, 4, 9), look=look)
+
+
 # -- blip2_answers ---------------------------------------------------------------------------------------
 
 

@@ -105,13 +105,17 @@ FAST = False  # True shortens every experiment, for a trial run; the numbers the
 # cell. Masks are boolean, and True means **keep**, everywhere.
 #
 # Projectors, the gated block, the resampler and the Q-Former of weeks 2 to 4 are given (`course_lib`). If you
-# have skipped a week, you need its idea, not its code.
+# have skipped a week, you need its idea, not its code. Experiments use your parts, and those of sections 5
+# and 7 use exercises 1 to 7. What you leave out stops them, but no other exercise.
 
 # %% experiment="tools"
 # What the experiments use. The exercises need none of it.
 from course_lib import full_size, plots
 from course_lib.exhibits import Table
 from course_lib.full_size import count
+from course_lib.microworld import draw_questions
+from course_lib.microworld.blocks import question_blocks
+from course_lib.vision import to_pixels
 from course_lib.world import MicroWorld
 
 world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
@@ -140,7 +144,7 @@ world = MicroWorld.load(n_scenes=200, n_test=24) if FAST else MicroWorld.load()
 # %% [markdown]
 # ### Exercise 1 · Who can influence whom
 #
-# Difficulty ●●○○○ · 15 minutes · 3 points
+# Difficulty ●●○○○ · 20 minutes · 3 points
 #
 # Write `influence_matrix(run, inputs, tries=3, seed=0)`.
 #
@@ -428,8 +432,6 @@ Table(["patch", "its 12 numbers"], rows)
 # patches in the wrong order: will it do worse?
 
 # %% experiment="order_in_a_patch"
-from course_lib.vision import to_pixels
-
 scene = to_pixels(torch.from_numpy(world.new.pictures[2:3]))
 flat = raw_patches(scene, 8)
 rows_first = flat.unflatten(1, (6, 6))
@@ -747,9 +749,6 @@ check("late_fusion", LateFusion)
 
 # %% experiment="colours_and_places"
 from course_lib.fusion import Late
-from course_lib.microworld import draw_questions
-from course_lib.microworld.blocks import question_blocks
-from course_lib.vision import to_pixels
 
 pixels = {name: to_pixels(torch.from_numpy(world.album(name).pictures)) for name in ("train", "new")}
 raw = {name: raw_patches(one, 8) for name, one in pixels.items()}
@@ -903,7 +902,7 @@ Table(["n pictures, n texts", "GFLOPs, two vectors", "GFLOPs, in one stream", "t
 # %% [markdown]
 # ### Exercise 5 · One door for all
 #
-# Difficulty ●●●○○ · 20 minutes · 5 points
+# Difficulty ●●●○○ · 30 minutes · 5 points
 #
 # Write `StreamFusion(language_model, enter=None, blocks=None, interval=1)`, and keep all four under these
 # names. It is called as `fusion(visual, ids, keep, visual_mask=None, sees=None, positions=None)`.
@@ -911,14 +910,15 @@ Table(["n pictures, n texts", "GFLOPs, two vectors", "GFLOPs, in one stream", "t
 # - The stream is what `enter(visual)` returns, `b p d`, then the words' embeddings,
 #   `language_model.model.embed_tokens(ids)`, `b t d`. Neither is changed on the way. Without `enter`, p is 0.
 # - `blocks[n]` stands before layer `n * interval`. It is called as `block(text, visual, visual_mask)`, on
-#   the words alone; what it returns takes their place. The visual tokens of the stream pass it by.
+#   the words alone, with `visual` as your `forward` got it. What it returns takes the words' place: nothing
+#   is added to it. The visual tokens of the stream pass it by. `visual_mask` is for the blocks alone.
 # - The language model is called once, as `language_model(stream, sees, positions, before_layer)`. Before its
 #   layer `i` it calls `hidden = before_layer(i, hidden)`, with `hidden` as long as the stream.
 # - True in `keep` is a real word; the stream's visual tokens are all real. If nobody gives `sees`, hand over
 #   the stream's keep mask, bool `b s` with s = p + t, and the model looks back by itself. If somebody gives
 #   `sees`, bool `b s s`, it takes that mask's place. True = may see.
-# - `positions`, int `b s`: given, or else counted from 0 over what is real. What a padded word gets does not
-#   matter.
+# - `positions`, int `b s`: given, or else counted over what is real, where the first real token has 0. What a
+#   padded word gets does not matter.
 # - It returns the logits at the words, `b t w`: none at visual tokens.
 # - `ValueError`: neither `enter` nor `blocks`; an `interval` below 1 with blocks; or a number of blocks other
 #   than there are places for in `language_model.model.layers`. The message names the numbers: how many blocks
@@ -1447,9 +1447,10 @@ assert same == ["early", "early, frozen", "linear", "mlp", "merge"]
 # language model that starts from nothing, to features, merged four to one, in front of a frozen one. *What*
 # arrives does not show here at all. *Where* it arrives, and the mask, decide who can influence whom.
 #
-# * **In a causal stream, a picture that stands first never knows the question.** The upper right block is
-#   empty in every pattern but one. That text routes information to the visual tokens is said of such models,
-#   and cannot be: their states are the same whatever you ask. (Which is what lets a server keep them.)
+# * **In a causal stream, a picture that stands first never knows the question.** Where a visual token
+#   stands in the stream, its row of the upper right block is empty, in every pattern but one. That text
+#   routes information to the visual tokens is said of such models, and cannot be: their states are the same
+#   whatever you ask. (Which is what lets a server keep them.)
 # * It does not even know itself: its first tokens have never seen its last rows. With features the encoder
 #   has mixed them before; with raw patches nobody has.
 # * **With a prefix-LM mask** both hold no longer: the block is full, and only the answer's column stays
@@ -1500,7 +1501,7 @@ how_deep(deep)
 # %% [markdown]
 # ### Exercise 8 · The price of an answer
 #
-# Difficulty ●●●○○ · 30 minutes · 5 points
+# Difficulty ●●●○○ · 40 minutes · 5 points
 #
 # Write `answer_cost(sizes, visual, text, written, cross_every=0, d_visual=0, bytes_per_number=2)`. A language
 # model reads `visual` visual tokens and `text` text tokens, then writes `written` tokens.
@@ -1528,17 +1529,23 @@ how_deep(deep)
 # Count two FLOPs for a multiplication and its addition in matrix products, and nothing else. In the prefill
 # every token meets every token: a causal mask saves a plain kernel nothing. What made the visual tokens, the
 # encoder and the bridge, is not counted here. `visual`, `written` and `cross_every` may be 0, `text` and
-# `bytes_per_number` are at least 1, and so is `d_visual` where there are blocks. Anything smaller is a
-# `ValueError` that names the argument and its value.
+# `bytes_per_number` are at least 1, and so is `d_visual` where there are blocks (elsewhere nobody looks at
+# it). Anything smaller is a `ValueError` that names the argument and its value.
 #
-# An example to count by hand. `n_words=10, d_model=8, n_layers=2, n_heads=2, n_kv_heads=1, d_head=4,
-# d_hidden=16, gated=True` read 3 visual tokens and 2 of text, and write 2. Below it, the same with a block
-# before layer 0 alone (`cross_every=2`) that reads visual tokens 6 wide:
+# An example to count by hand. `n_words=10, d_model=8, n_layers=3, n_heads=2, n_kv_heads=1, d_head=3,
+# d_hidden=16, gated=True` read 3 visual tokens and 2 of text, and write 2. Below it, the same with blocks
+# before layers 0 and 2 (`cross_every=2`) that read visual tokens 6 wide:
 #
 # | | `context` | `prefill` | `writing` | `cache_bytes` |
 # |---|---|---|---|---|
-# | in the stream | 7 | 13,280 | 5,760 | 224 |
-# | beside it | 4 | 7,552 | 7,616 | 176 |
+# | in the stream | 7 | 17,800 | 7,592 | 252 |
+# | beside it | 4 | 11,344 | 11,288 | 216 |
+#
+# <details><summary>The first prefill, taken apart</summary>
+#
+# In each layer: queries and output matrix 960, keys and values 480, scores and weighted values 600,
+# feed-forward 3,840. That is 5,880, three times 17,640; and 160 for one token's logits.
+# </details>
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1618,7 +1625,8 @@ check("answer_cost", answer_cost)
 # not. The answer has 30 tokens.
 #
 # **Prediction:** with 576 visual tokens and a question of 50 tokens, which of the three is cheapest before
-# the first word? And with 512 tokens of text? Where do the two lower lines of the cache cross?
+# the first word? And with 512 tokens of text? At how many visual tokens do blocks and latents keep equally
+# many bytes?
 
 # %% experiment="use_answer_cost"
 from course_lib import cost_figures, cost_model, costs, real_sizes
@@ -1883,25 +1891,27 @@ assert more == 2 * 576
 #
 # Two budgets, one after the other, because they ask two questions:
 #
-# - **Equal parameters**: about 150,000 trained numbers and 300 steps for everybody. *What can be said with so
-#   many numbers?*
+# - **Equal parameters**: about 150,000 trained numbers (149,000 to 170,000) and 300 steps for everybody.
+#   *What can be said with so many numbers?*
 # - **Equal FLOPs**: the same sizes, and as many steps as cost what `merge` spends on its 300. *What does one
 #   get for the same arithmetic?* A cheap pattern may practise for longer.
 #
 # Some cannot keep to the first, and the table says so. `linear` and `early, frozen` are a single map and
-# cannot grow. `early` has no encoder and no language model to borrow: its 150,000 numbers are a language
+# cannot grow. `early` has no encoder and no language model to borrow: its 169,568 numbers are a language
 # model 56 wide that has never read a word. `early, wide` is one at full width, with 830,000.
 
 # %% [markdown]
 # ### A short one, with your parts
 #
 # First a bake-off that fits into this notebook: your own six parts in all eleven patterns, one seed, 80
-# steps, equal parameters. It takes about three minutes on one core. Beside the right answers stand the
+# steps, equal parameters. It takes two to three minutes. Beside the right answers stand the
 # controls without which no such table should be believed: the same questions with *another scene's
-# picture*, and with *no picture*.
+# picture*, and with *no picture*. *Unseen pairs* are the answers about things whose colour and shape never
+# met in training. *MFLOPs an answer* are those of one pass over a picture and one question, encoder included.
 #
 # **Prediction:** write down your first three and your last three. And a law: for which patterns must the
-# column "no picture" hold the same number to the last digit?
+# column "no picture" hold the same number to the last digit? (Without a picture, only the words are read,
+# and always causally.)
 
 # %% experiment="bakeoff_short"
 from course_lib.bakeoff import CONTESTANTS, KINDS, bakeoff, measured, train
@@ -1920,11 +1930,12 @@ board(mine, "parameters")
 kind_map(mine, "parameters")
 
 # %% [markdown]
-# **What we learnt.** Very little about the patterns, and something about short bake-offs. In our run (seed
-# 0, the reference parts) cross-attention stood first with 0.512, `merge` had 0.505, and `prefix-lm`,
-# `linear`, `resampler`, `q-former` and both that read raw patches were at the floor or little off it: 0.25
-# to 0.32, where the language model alone has 0.285. Tables like this one have buried many an idea. With 300
-# steps and three seeds, half of it turns out to have been about *who starts quickly*.
+# **What we learnt.** Very little about the patterns, and something about short bake-offs. In our run (seed 0,
+# the reference parts; the third digit is another on every machine) cross-attention stood first with 0.51,
+# `merge` close behind it, and `prefix-lm`, `linear`, `resampler`, `q-former` and both that read raw patches
+# were at the floor or little off it: 0.25 to 0.32, where the language model alone has 0.285. Tables like this
+# one have buried many an idea. With 300 steps and three seeds, half of it turns out to have been about *who
+# starts quickly*.
 #
 # The law holds: nine patterns end in the same frozen language model, and without a picture it is all there
 # is. `early` trains its own and was never asked without a picture, so that its number there means nothing.
@@ -1932,11 +1943,11 @@ kind_map(mine, "parameters")
 # %% [markdown]
 # ### The full one
 #
-# Yours was one seed and 80 steps. Here is the whole: 63 trainings, three seeds each, with the reference
-# parts. `course bench --only bakeoff` makes it again. Learning rates were chosen first, for each pattern on
-# seed 0 and on scenes that are asked about nowhere else. Both tables say what each pattern is and costs,
-# what it gets right on 400 new scenes (the mean, and the least and the most of three seeds), and the two
-# controls.
+# Yours was one seed and 80 steps. Here is the whole: twelve contestants with three seeds and two budgets,
+# 63 trainings in all (three contestants have the same steps under both), with the reference parts.
+# `course bench --only bakeoff` makes it again. Learning rates were chosen first, for each pattern on seed 0
+# and on scenes that are asked about nowhere else. Both tables say what each pattern is and costs, what it
+# gets right on 400 new scenes (the mean, and the least and the most of three seeds), and the two controls.
 #
 # **Prediction:** which patterns lose most if FLOPs are equal instead of steps? And does any gain?
 
@@ -1964,11 +1975,11 @@ kind_map(ours, "parameters")
 # floor, 0.297, which is what the language model answers without any picture. One linear map of raw pixels
 # says nothing that this language model has learned to hear.
 #
-# *With equal FLOPs* only those move that pay for long rows. `prefix-lm` reads the picture anew for each of
+# *With equal FLOPs* those lose most that pay for long rows. `prefix-lm` reads the picture anew for each of
 # the eight questions, gets 156 steps instead of 300, and falls to 0.67, with a wide spread; so its mask is
-# not what it costs, its eight copies are. `linear` falls to 0.60, `mlp` to 0.79. `early` gains, from 0.39
-# to 0.45, since its small language model is cheap and may practise 666 steps. `merge` sets the measure and
-# stays first.
+# not what it costs, its eight copies are. `linear` falls to 0.60, `mlp` to 0.79, `early, wide` to 0.39. Two
+# gain: `early`, from 0.39 to 0.45, since its small language model is cheap and may practise 666 steps, and
+# `late`, from 0.59 to 0.60, with 529. `merge` sets the measure and stays first.
 #
 # *By kind.* Late fusion knows shapes (0.82) better than `mlp` (0.72), digits nearly as well (0.58 and
 # 0.59), and places badly (0.44 against 0.92): one vector holds what there is, and loses where. Relations
@@ -1986,7 +1997,7 @@ kind_map(ours, "parameters")
 # %% [markdown]
 # ### The question before the picture, or after it?
 #
-# In a causal stream a picture that stands first is read without the question: section 1 showed it, and no
+# In a causal stream a picture that stands first is read without the question: section 5 showed it, and no
 # training can change it. There are two ways out. A **prefix-LM mask** lets the picture's tokens see the
 # question. Or the **question stands first**, and the stream stays causal. One reads that this is worth "5
 # to 10 percent". We looked for its source and found slides that copy slides: no experiment. Anthropic's
@@ -1994,10 +2005,11 @@ kind_map(ours, "parameters")
 # price, too: a picture that stands first can be computed once and cached for every later question.
 #
 # So we measure. Nine visual tokens, a two-layer MLP, one frozen language model, four orders. For the second
-# the mask of exercise 7 is enough. The third has the question, the picture, then only the question mark.
-# The fourth repeats the whole question behind the picture. Mind one thing: our language model has read
-# thousands of rows with the facts first and the question second, and **never** another order or an open
-# mask. Only the projector is trained.
+# the mask of exercise 7 is enough. The third has the question, the picture,
+# then only the question mark. The fourth repeats the whole question behind the picture. Mind one thing: our
+# language model has read thousands of rows with the facts first and the question second, and **never**
+# another order or an open mask. Only the projector is trained. The cell takes one to
+# two minutes.
 #
 # **Prediction:** does seeing the question help the picture's tokens, and if the projector alone can learn,
 # who would have to make use of it?
@@ -2074,7 +2086,7 @@ Table(["in the stream", "right answers", "unseen pairs", "another's picture", "n
 # %% [markdown]
 # ### Exercise 9 · Your own fusion
 #
-# Difficulty ●●●●○ · 30 minutes · 6 points
+# Difficulty ●●●●○ · 45 minutes · 6 points
 #
 # Design `MyFusion(d_visual=128, d_text=128)`: a bridge between the frozen encoder and the frozen language
 # model, at the input, from an encoder's features.
@@ -2147,8 +2159,11 @@ check("my_fusion", MyFusion)
 
 # %% [markdown]
 # **Use it** on the public board. Your design is trained as grading will train it, for 90 steps, and asked
-# about 200 scenes that everybody can see. Beside it stand four designs that nobody told of a budget.
-# **Prediction:** which of the four is last, and which purse do the other three run over?
+# about 200 scenes that everybody can see; a second row says what it knows after 40. Beside it stand four
+# designs that nobody told of a budget: `MeanOfAll` averages all patches and has two maps behind that;
+# `EachPatch` is one map for each patch; `FourAsOne` lays 2 x 2 patches side by side, with two maps;
+# `SixLatents` has six learned queries that read all patches twice. **Prediction:** which of the four is
+# last, and which purses does each of the other three run over?
 
 # %% experiment="use_my_fusion"
 from course_lib import leaderboard
@@ -2236,7 +2251,8 @@ for name, scores in (("on the scenes by which it was chosen", chosen), ("on othe
 # ## Common mistakes
 #
 # Each of these is a real misunderstanding, and each leaves its own trace in the numbers. If the feedback on
-# your notebook names one of them, it was recognised by that trace.
+# your notebook names one of them, it was recognised by that trace, and the feedback says what is wrong with
+# it. Here stand the titles alone, so that nothing is given away.
 
 # %% [markdown]
 # ## Where next

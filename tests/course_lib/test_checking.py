@@ -1,5 +1,6 @@
 """Checks can fail, say why in three lines, and are not fooled by what comes back."""
 
+import linecache
 import math
 import pickle
 import random
@@ -626,6 +627,34 @@ def test_a_failure_has_three_lines_and_survives_pickling() -> None:
     assert (again.claim, again.seen, again.look) == ("The claim.", "3 cats", "Where is the fourth?")
     problem = pickle.loads(pickle.dumps(SubjectError("ValueError", "no", ("Exception",))))
     assert (problem.kind, problem.message, problem.also) == ("ValueError", "no", ("Exception",))
+
+
+def test_a_failure_shows_the_line_of_the_notebook_that_raised() -> None:
+    source = "def widen(x):\n    rows = x.T\n    return   rows @ rows\n"
+    linecache.cache["<a cell>"] = (len(source), None, source.splitlines(keepends=True), "<a cell>")
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(source, "<a cell>", "exec"), namespace)
+
+    @claim("widen", "It widens.")
+    def it_widens(subject: Subject, draw: Draw) -> None:
+        subject(draw.normal(2, 3))
+
+    outcome = run_check(it_widens.check, Subject.here("widen", namespace["widen"]), None, seed=0)  # type: ignore[attr-defined]
+    assert "shapes" in outcome.seen
+    assert outcome.look.startswith("Your line `return rows @ rows` raises.")
+    assert "\n" not in outcome.look
+    # A line of ours, or of torch's, is nobody's to mend: the general question stays.
+    del namespace["__name__"]
+    outcome = run_check(it_widens.check, Subject.here("widen", namespace["widen"]), None, seed=0)  # type: ignore[attr-defined]
+    assert outcome.look.startswith("Run the cell with one small input")
+
+
+def test_a_line_from_a_stranger_is_cut_and_is_text() -> None:
+    for line, seen in (("x" * 5000, "x" * 100), (None, ""), (7, "7")):
+        reply = {"ok": False, "kind": "ValueError", "also": [], "message": "no", "line": line}
+        with pytest.raises(SubjectError) as caught:
+            Subject("widen", lambda request, reply=reply: reply)(1)
+        assert caught.value.line == seen
 
 
 def test_the_door_says_one_line_when_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,7 @@ def patterns() -> Figure:
     for k in range(6):
         box(axes, left, low + k * step + 0.24, right - left, step - 0.3, "", FROZEN, rounding=0.06)
     axes.text(right + 0.12, 4.6, "layers of the language model", rotation=90, va="center", fontsize=9)
-    box(axes, left, 7.0, right - left, 0.42, "next word", FROZEN, 9, rounding=0.06)
+    box(axes, left, 7.0, 12.15 - left, 0.42, "next word", FROZEN, 9, rounding=0.06)
     bar(axes, left, 1.75, border - left, 0.42, "picture")
     bar(axes, border, 1.75, right - border, 0.42, "words")
     axes.text(10.55, 1.65, "the picture's tokens", ha="center", va="top", fontsize=8.5, color=BLUE)
@@ -105,7 +105,7 @@ def patterns() -> Figure:
         meeting(axes, border, y, 8)
     # at the output
     place(axes, 3.62, 7.775, "At the output, features", "each side is read without the other")
-    box(axes, 6.9, 7.35, 1.7, 0.85, "mean", "white")
+    box(axes, 6.9, 7.35, 1.7, 0.85, "mean,\nthen a map", TRAINED)
     box(axes, left, 8.35, right - left, 0.6, "head: one of the answers", TRAINED)
     for x, colour in ((9.1, BLUE), (12.5, ORANGE)):
         axes.add_patch(Rectangle((x - 0.14, 7.635), 0.28, 0.28, facecolor=colour, edgecolor="black"))
@@ -114,7 +114,7 @@ def patterns() -> Figure:
     axes.text(12.25, 7.775, "one vector", fontsize=8.5, ha="right", va="center")
     arrow(axes, 9.1, 7.92, 9.75, 8.33, shrink=0, head=8)
     arrow(axes, 12.5, 7.92, 12.5, 8.33, shrink=0, head=8)
-    line(axes, (12.5, 7.43), (12.5, 7.63))
+    line(axes, (12.5, 6.8), (12.5, 7.63))
     meeting(axes, 11.2, 8.35, 10)
     # both, and the legend
     axes.text(0.1, 8.85, "Where can a picture and words meet?", fontsize=13, weight="bold", va="center")
