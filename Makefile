@@ -45,7 +45,7 @@ doctor: setup ## Can this machine teach, release and grade?
 	@$(COURSE) doctor $(ARGS)
 
 ## For maintainers
-test: setup ## Every test (about 23 minutes on two cores)
+test: setup ## Every test (about half an hour on two cores)
 	@.venv/bin/python -m pytest -n 2 $(ARGS) || { echo 'once more, alone: what failed beside a neighbour'; \
 		.venv/bin/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
 

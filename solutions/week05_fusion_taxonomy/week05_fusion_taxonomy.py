@@ -2080,8 +2080,8 @@ Table(["in the stream", "right answers", "unseen pairs", "another's picture", "n
 # twenty designs there, keep the best, and its number is too high by exactly as much as it was lucky. That is
 # Goodhart's law at its smallest: a measure that becomes the target stops measuring. So in grading your design
 # is trained anew, with other weights, other pictures and other questions, and asked about a *hidden* split
-# that is drawn for your notebook alone. The bars there are low on purpose: a sound design clears them with
-# room to spare, and no tuning is needed.
+# that is drawn for your notebook alone. The bars there are low on purpose: the designs that we tried and call
+# sound reach 36 to 71 % where 17 % are asked for, and 50 to 83 % where 30 % are. No tuning is needed.
 
 # %% [markdown]
 # ### Exercise 9 · Your own fusion
@@ -2110,9 +2110,9 @@ Table(["in the stream", "right answers", "unseen pairs", "another's picture", "n
 # picture gives the same tokens; each of the 36 patches can change some token; every parameter exists after
 # `__init__`, and a gradient arrives at it.
 #
-# Then your design is trained, for 40 steps and for 90, mostly with questions that ask for a place. Each time
+# Then your design is trained, for 60 steps and for 90, mostly with questions that ask for a place. Each time
 # it has two draws of its weights, and the better one counts. Without a picture, 10 % of the places are right.
-# After 40 steps 19 % are asked for, after 90 steps 30 %.
+# After 60 steps 17 % are asked for, after 90 steps 30 %.
 #
 # The optimiser is not yours: matrices, which are parameters with two or more axes and a name that ends in
 # `weight`, are trained by Muon, as everywhere in this course, and all others by AdamW. `nn.Linear` and
@@ -2159,11 +2159,12 @@ check("my_fusion", MyFusion)
 
 # %% [markdown]
 # **Use it** on the public board. Your design is trained as grading will train it, for 90 steps, and asked
-# about 200 scenes that everybody can see; a second row says what it knows after 40. Beside it stand four
+# about 200 scenes that everybody can see. The second cell does so four times, with other weights, pictures
+# and questions, for 60 steps and for 90; it takes half a minute. Beside your design stand four
 # designs that nobody told of a budget: `MeanOfAll` averages all patches and has two maps behind that;
 # `EachPatch` is one map for each patch; `FourAsOne` lays 2 x 2 patches side by side, with two maps;
 # `SixLatents` has six learned queries that read all patches twice. **Prediction:** which of the four is
-# last, and which purses does each of the other three run over?
+# last, and which purses does each of the other three run over? And how far apart are your four draws?
 
 # %% experiment="use_my_fusion"
 from course_lib import leaderboard
@@ -2172,13 +2173,24 @@ trial = leaderboard.trial(MyFusion, world, steps=8 if FAST else leaderboard.STEP
 assert not trial.over(), trial.over()
 leaderboard.board(trial)
 
+# %% experiment="use_my_fusion_again" tags=["nbval-ignore-output"]
+rows = []
+for seed in range(SEED, SEED + (1 if FAST else 4)):
+    tries = [leaderboard.trial(MyFusion, world, steps, seed) for steps in ((4, 8) if FAST else (60, 90))]
+    rows.append([seed, *(one.score.where for one in tries)])
+Table(["seed", "places right after 60 steps", "after 90"], rows)
+
 # %% [markdown]
 # **What we learnt.** Averaging everything is last and far behind: .179 of the places, where .100 are known
-# without a picture. It is the only one of the four within the budget. One token for each patch runs over the
-# tokens alone, two layers of full-width attention over parameters and FLOPs, and nine cells over all three.
-# The design of hint 4 reached .792 with seed 0. It is above the two that assume less about a picture (.601
-# and .624), and below the nine cells (.910): the pictures' own board has nine cells, and so has that cut.
-# After 90 steps this ranks how fast a design learns, not where it ends.
+# without a picture. It is the only one of the four within the budget. One token for each patch runs over
+# the tokens alone, two layers of full-width attention over parameters and FLOPs, and nine cells over all
+# three. (The board has the mean of two seeds for each of them.)
+#
+# Our own design reached .792 with seed 0, and .472, .601 and .500 with seeds 1 to 3; after 60 steps .680,
+# .395, .445 and .349. So the one draw on the board was the lucky one, and whoever had stopped there would
+# have believed it better than `SixLatents` (.616 and .632) and `EachPatch` (.539 and .662). It is not.
+# Above all of them, in every draw, stand the nine cells (.892 and .927): the pictures' own board has nine
+# cells, and so has that cut. After 90 steps all this ranks how fast a design learns, not where it ends.
 #
 # **Now cheat, a little.** Twenty copies of what was just trained, each with noise of a fifth of its weights'
 # size. None was trained any further, so none has learned anything. Pick the winner on 20 public scenes, then
@@ -2202,7 +2214,7 @@ for name, scores in (("on the scenes by which it was chosen", chosen), ("on othe
     print(f"the winner {name}: {scores[winner]:.3f}, {scores[winner] - scores.mean():+.3f} from the average")
 
 # %% [markdown]
-# **What we learnt.** With the design of hint 4, the winner leads by .031 on the scenes that made it the
+# **What we learnt.** With our design, the winner leads by .031 on the scenes that made it the
 # winner, and by .004 on the others. Seven eighths of its lead were chosen, not earned, in twenty tries. No
 # single step of it was dishonest. That is why the board that counts is the hidden one.
 
