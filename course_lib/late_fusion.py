@@ -21,6 +21,7 @@ def masked_mean(tokens: Float[Tensor, "b s d"], keep: Bool[Tensor, "b s"] | None
     if keep is None:
         return tokens.mean(dim=1)
     kept = keep.to(tokens.dtype)
+    tokens = tokens.masked_fill(~keep[:, :, None], 0.0)  # 0 times NaN is NaN, and padding may hold anything
     return einsum(tokens, kept, "b s d, b s -> b d") / kept.sum(dim=1, keepdim=True).clamp(min=1.0)
 
 
