@@ -7,8 +7,8 @@ argument here: nothing in this file knows an answer.
     found = who_influences_whom(influence_matrix, model, world)
     drawn({"linear": found})
 
-Models are taken as they are built, untrained. A trained one could only have fewer Trues: what no weight can
-carry, training cannot teach. Gates are opened by hand, because a gate that is shut hides everything.
+Models are taken as they are built, untrained: where there is no path, training cannot lay one. Gates are
+opened by hand, because a gate that is shut hides everything.
 
 Axes in this file:
     b  pictures    v  visual tokens    k  words of question and answer    d  width of a word

@@ -323,14 +323,14 @@ with torch.no_grad():
             tokens[k] += change
             columns.append((small(visual, keep)[0] - before).norm(dim=-1))
             tokens[k] = as_it_was
-influence = torch.stack(columns, dim=1)
+felt = torch.stack(columns, dim=1)
 reads = torch.cat([keep[0], torch.ones(4, dtype=torch.bool)])
-assert (influence[:, reads] > 1e-5).all()
-assert (influence[:, ~reads] < 1e-5).all()
+assert (felt[:, reads] > 1e-5).all()
+assert (felt[:, ~reads] < 1e-5).all()
 names = [f"visual {k}" if keep[0, k] else f"hidden {k}" for k in range(6)]
 names, outputs = names + [f"latent {k}" for k in range(4)], [f"output {k}" for k in range(4)]
 title = "how far an output moves when one token changes"
-plots.matrix(influence, outputs, names, title=title, ylabel="whose output")
+plots.matrix(felt, outputs, names, title=title, ylabel="whose output")
 
 # %% [markdown]
 # **What we learnt.** Two columns are empty: what is hidden reaches nobody. All others are full, and the four
@@ -378,12 +378,12 @@ def train_latents(start, read):
 colours = sorted({thing.colour for scene in world.train.scenes for thing in scene.things})
 wanted, asked, rows = there(world.train), there(world.new), []
 readers = {"their average": lambda out: out.mean(dim=1), "one after another": lambda out: out.flatten(1)}
-for start, reader in (
+for start, read_by in (
     ("all ones", "their average"),
     ("at random", "their average"),
     ("all ones", "one after another"),
 ):
-    read = readers[reader]
+    read = readers[read_by]
     resampler, head = train_latents(start, read)
     with torch.no_grad():
         out = resampler(world.new.features)
@@ -391,7 +391,7 @@ for start, reader in (
     unit = F.normalize(out, dim=-1)
     cosine = ((unit @ unit.mT).sum(dim=(1, 2)) - 8).mean() / (8 * 7)
     apart = (out - out[:, :1]).abs().max()
-    rows.append([start, reader, f"{cosine:.3f}", f"{apart:.1e}", f"{right:.3f}"])
+    rows.append([start, read_by, f"{cosine:.3f}", f"{apart:.1e}", f"{right:.3f}"])
 assert float(rows[0][2]) > 0.999 > float(rows[1][2])
 Table(["latents start", "read by", "mean cosine of two outputs", "largest difference", "right answers"], rows)
 
@@ -522,8 +522,9 @@ Table(["tokens of text", "what", "GFLOP with 576", "with 64", "times less"], row
 #     ids     the  <image>  a  ring  <image>  cross
 #     index    0      1     1    1      2       2
 #
-# A tag reads its own picture; 0 says that there is none to read. Whether the tag itself belongs in is
-# asked again and again (OpenFlamingo's issue 242 is about just this), and one place off is a picture off.
+# A tag reads its own picture; 0 says that there is none to read. Whether the tag itself belongs in is asked
+# again and again (OpenFlamingo's issue 242 is about a mask that seems one picture off), and one place off
+# is a picture off.
 #
 # Write `media_index(ids, image_id, end_id=None)`, `int[b t] -> int[b t]`.
 #
@@ -1366,13 +1367,12 @@ Table(["at the word", "first picture changed: logits move by", "second picture c
 #
 # A row is no tensor, and `requires_grad` is for whole tensors. So the embedding asks for a gradient, and a
 # hook on it, `weight.register_hook(f)`, sets the gradient of the old rows to 0. OpenFlamingo does it in its
-# training loop. That leaves one leak, and it makes no noise: **weight decay**. AdamW takes
-# $\eta\lambda w$ off each number $w$ at each step, whether or not a gradient came. Rows that nobody trains
-# shrink towards 0.
+# training loop. That leaves one leak, and it makes no noise: **weight decay**. AdamW takes $\eta\lambda w$
+# off each number $w$ at each step, also where its gradient is 0. Rows that nobody trains shrink towards 0.
 #
-# The paper decays what it trains by 0.1, and the resampler not at all. OpenFlamingo decays whatever is in a
-# gated layer, gates and norms included. We spare those too, as is usual elsewhere: decay pulls towards 0,
-# and 0 is a shut gate.
+# The paper decays what it trains by 0.1, and the resampler not at all. OpenFlamingo, in its later version,
+# decays whatever is in a gated layer, gates and norms included. We spare those too, as is usual elsewhere:
+# decay pulls towards 0, and 0 is a shut gate.
 
 # %% [markdown]
 # ### Exercise 8 · What trains
@@ -1541,9 +1541,9 @@ Table(["", "<image> moves by", "ring", "digit"], rows)
 # softmax pushes at every word that was not the right one. (Adam's first step has the size of the learning
 # rate, whatever the gradient's.)
 #
-# What you changed, `train` and the hook, hangs on this one object. `deepcopy` leaves hooks of tensors behind:
-# in a copy made afterwards every row of the embedding gets its gradient again, and nothing says so. Copy
-# first, group then.
+# What you changed, `train` and the hook, hangs on this one object. `deepcopy` leaves hooks of tensors
+# behind: in a copy made afterwards every row of the embedding gets its gradient again, and nothing says so.
+# And a copied `train` still sets the modes of the original. Copy first, group then.
 
 # %% [markdown]
 # ### Experiment · How far do gates open?
@@ -1720,7 +1720,7 @@ shown
 #
 # Learned are the words and the `end_of_chunk_id` of every chunk *with* a picture. Not learned are tags,
 # padding, and chunks without a picture, before the first picture, between two, or after the last. Labels
-# are not shifted here: the language model does that itself.
+# are not shifted here: whoever makes the loss does that.
 #
 # `pad_id` may be the id of a word, too, or be `end_of_chunk_id`. If there are no documents, a document has
 # no chunks or a chunk has no words, raise a `ValueError` that names the document and the chunk by their
@@ -1909,8 +1909,7 @@ shown
 # enters each gated block by itself, and asks the picture itself. Which picture it may ask is in no cache.
 # **It has to be said at every call.** Who says nothing gets one of two things, depending on the library: a
 # new word that sees no picture, or one that sees them all. There is no error. The text stays fluent, for the
-# prompt's words did see their picture. It only drifts away from it, word by word. flamingo-mini, an open
-# rebuild of Flamingo, had to mend this (its issue 6).
+# prompt's words did see their picture. It only drifts away from it, word by word. 
 #
 # Keys and values *of the pictures* never change while the model writes. One could compute them once and keep
 # them, too. Ours are computed at each call; that costs time and changes nothing.
@@ -2208,11 +2207,11 @@ parts = [
 ]
 signs = (world.vocabulary.image_id, world.vocabulary.end_id)
 few = few_shot_prompt(parts[:2], parts[2][0], parts[2][1], *signs)
-index = media_index(few["ids"][None], signs[0])[0]
-for n in index.unique().tolist():
-    print(f"picture {n}:", world.vocabulary.decode(few["ids"][index == n].tolist()))
+numbers = media_index(few["ids"][None], signs[0])[0]
+for n in numbers.unique().tolist():
+    print(f"picture {n}:", world.vocabulary.decode(few["ids"][numbers == n].tolist()))
 print(f"{len(few['ids'])} tokens in the row, {few['visual'].shape[0] * few['visual'].shape[1]} beside it")
-assert int(index[-1]) == len(few["visual"]) == 3
+assert int(numbers[-1]) == len(few["visual"]) == 3
 titles = [f"picture {n + 1}\n{one.text}\n{one.answer if n < 2 else '…'}" for n, one in enumerate(asked)]
 plots.album(world.new.pictures[chosen], titles, "A prompt of two examples and a question")
 
@@ -2268,10 +2267,11 @@ shown
 # That says nothing about tasks in which an example is ambiguous.
 #
 # Now the last two printed lines, and the experiment on gates once more. The widest attention gate stood
-# before layer 1, at 0.06 and 0.11. Shut it, and .96 and .83 remain. The gate before layer 0 stood at *0.01*
-# both times. Shut that one, and .47 and .65 remain: the smallest gate was the one that mattered most. What
-# a gate lets through is its height times what stands behind it, and the weights behind a small gate can be
-# large. Which gate matters is not read off. It is measured, by shutting it.
+# before layer 1, at 0.06 and 0.11. Shut it, and of the colour words, which alone are asked here, .96 and
+# .83 remain. The gate before layer 0 stood at *0.01* both times. Shut that one, and .47 and .65 of them
+# remain: the smallest gate was the one that mattered most. What a gate lets through is its height times
+# what stands behind it, and the weights behind a small gate can be large. Which gate matters is not read
+# off. It is measured, by shutting it.
 
 # %% [markdown]
 # ### Where each word looks
@@ -2301,7 +2301,7 @@ asked = " ".join(
     f"<image> what {kind} is the thing ? {getattr(scene.things[0], kind)} <end>"
     for scene, kind in zip(alone, ("colour", "shape"), strict=True)
 )
-rows = lay_out([([(f"check {asked}", False)], [])], world.vocabulary)
+laid = lay_out([([(f"check {asked}", False)], [])], world.vocabulary)
 shown_pictures = render_many(alone)
 features = rearrange(world.features(shown_pictures), "n v d -> 1 n v d")
 
@@ -2309,11 +2309,11 @@ features = rearrange(world.features(shown_pictures), "n v d -> 1 n v d")
 # %% experiment="looking_seen" tags=["nbval-ignore-output"]
 def run():
     """One forward pass of the whole row."""
-    model(rows, features)
+    model(laid, features)
 
 
-words = world.vocabulary.decode(rows.ids[0].tolist()).split()
-index = media_index(rows.ids, world.vocabulary.image_id)[0].tolist()
+words = world.vocabulary.decode(laid.ids[0].tolist()).split()
+index = media_index(laid.ids, world.vocabulary.image_id)[0].tolist()
 names = [f"before layer {k}" for k in range(4)]
 seen = gaze(run, model.gated, 4, words, shown_pictures, (3, 3), index, names)
 looking(seen)
@@ -2396,8 +2396,9 @@ print(
 #
 # Numbers that differ are no reason to bend the code. They say what a table leaves out.
 #
-# IDEFICS is open, so nothing has to be guessed. **Prediction:** your block and your resampler at its sizes.
-# Do they have as many parameters as transformers' own, exactly?
+# IDEFICS is open, so nothing has to be guessed. One thing we leave out: the released 9B also norms queries
+# and keys, in blocks and resampler, which is 4,352 numbers more. **Prediction:** your block and your
+# resampler at its sizes, without these. Do they have as many parameters as transformers' own, exactly?
 
 # %% experiment="full_size_idefics"
 with torch.device("meta"):
@@ -2488,7 +2489,8 @@ Table(
 # IDEFICS is Flamingo rebuilt in the open. With a GPU that has the room and a network, the next cell opens
 # the weights of IDEFICS-9B (17 GiB in half precision); anywhere else, an IDEFICS of the same classes with
 # random weights, every one of them re-drawn, written to disk and loaded back. What follows is the same code
-# for both.
+# for both; with the real weights your parts and theirs part where the norms of queries and keys stand,
+# which the tiny model does without.
 #
 # Your parts have its parameters' names, so its weights load by name. Its gated layer's feed-forward is a
 # SwiGLU, which `course_lib` has.
@@ -2562,9 +2564,9 @@ if idefics is not None:
 # can fail.
 #
 # transformers' classes can do one thing that your parts leave out: they can norm queries and keys before
-# the two meet. It is an option, off in the tiny model. A checkpoint that has it on, brings weights for which
-# your part has no place; the cell above would name them, and the debugger would say that the two part between
-# `v_proj` and `output_proj`, where the norms stand.
+# the two meet. It is an option, off in the tiny model, and on in the released IDEFICS-9B. A checkpoint that
+# has it on brings weights for which your part has no place; the cell above would name them, and the
+# debugger would say that the two part between `v_proj` and `output_proj`, where the norms stand.
 
 # %% [markdown]
 # ## 8 · Looking back
@@ -2584,12 +2586,14 @@ if idefics is not None:
 # * **A closed gate is a promise one can test to the last bit.** The same trick has other names elsewhere.
 #   ReZero (arXiv:2003.04887) starts every residual branch at 0. LoRA (arXiv:2106.09685) starts one of its
 #   two matrices at 0, ControlNet (arXiv:2302.05543) its connecting convolutions, LLaMA-Adapter
-#   (arXiv:2303.16199) the gate of its attention. All of them set *one* factor to zero. Two would never
-#   move.
+#   (arXiv:2303.16199) the gate of its attention. In a product, *one* factor is zero: two zeros multiplied
+#   with each other would never move. (ControlNet has two in a row, and the input that is added between them
+#   saves it.)
 # * **A mask is a table, and a table can be tested.** "Conditioned on the image" is not a statement one can
 #   test. "Changing picture 1 moves no word's reading after tag 2" is.
-# * **What is cheap in one place is dear in another.** Latents make cross-attention nine times cheaper at
-#   576 tokens. They do nothing for self-attention here, because pictures never were in it.
+# * **What is cheap in one place is dear in another.** Latents make keys, values and scores of
+#   cross-attention nine times cheaper at 576 tokens, a whole layer far less. They do nothing for
+#   self-attention here, because pictures never were in it.
 #
 # ### To discuss
 #

@@ -25,7 +25,8 @@ if "google.colab" in sys.modules:  # first drop the week's .whl file into Colab'
 # 1. build a Q-Former layer by layer, with a text side that shares its attention and not its feed-forwards;
 # 2. write three tasks for one stack as three masks, and prove each by who can change whom;
 # 3. draw hard negatives as the published code does, and test a distribution rather than a number;
-# 4. say what a first stage buys, at equal time and at convergence, with a null for every specialisation.
+# 4. say what a first stage buys, at equal time and after 600 steps of each, with a null for every
+#    specialisation.
 #
 # About 4 hours · CPU is enough · needs week 2: cross-attention, and a simplified Q-Former · 27 points ·
 # BLIP-2, arXiv:2301.12597
@@ -304,8 +305,9 @@ Table(["part of a layer", "parameters"], rows)
 # %% [markdown]
 # **What we learnt.** The feed-forwards are the largest parts, and there are two of them. So a Q-Former has
 # two sizes: 161.8 million while text comes in, and 105.1 million once the text's side is left out, as in
-# stage 2. The paper gives two numbers and does not say why. Its 188 million fit the first, with word
-# embeddings and heads (we count 186.7); its 107 million fit the second, with queries and a projection.
+# stage 2. The paper gives two numbers and does not say why. Its 188 million come near the first, with word
+# embeddings and heads (we count 186.7; what the rest is, the paper does not say); its 107 million fit the
+# second, with queries and a projection.
 
 # %% [markdown]
 # ## 2 · Three tasks, three masks
@@ -478,9 +480,10 @@ print("pairs of a query and a word that are open, behind 0 to 4 layers:", opened
 assert opened == [0, 1, 6, 12, 12], "not 0, 1, 6, 12, 12: does the table for contrast keep the sides apart?"
 
 # %% [markdown]
-# **What we learnt.** One entry opens the lock for everybody. In the first layer query 1 hears word 1. In the
-# second it hears all words, for word 1 has meanwhile heard the others, and the other queries hear word 1
-# from query 1. In the third all is open: contrast has become match, and no error message says so.
+# **What we learnt.** One entry opens the lock for everybody. In the first layer query 1 hears word 1. In
+# the second it hears all words, for word 1 has meanwhile heard the others, and the other queries hear word
+# 1 from query 1. In the third all is open: for the queries, contrast has become match, and no error message
+# says so.
 #
 # **How many passes?** Three tasks look like three runs through the stack. But see what a *query* may see in
 # contrast and in write: the same, namely queries. So its output is the same, and one run serves both. Is it?
@@ -1035,10 +1038,11 @@ print(f"at first {losses[0]:.3f}, after 100 steps {losses[-2]:.3f}, on new scene
 # Each training has a warm-up and a cosine of its own. A Q-Former has the lower rate because its norms come
 # after its maps. We did not search for the best rate of either.
 #
-# How do we know what it can do? Three questions on 301 layouts it has never met. *Find*: which of the 301
-# captions belongs to a picture, and the reverse; chance is 0.003. *Judge*: is this caption right, when in
-# half of the pairs a single property of a single thing is wrong? Chance is 0.5. *Write*: is every thing of
-# the picture named with all its properties, and nothing else?
+# How do we know what it can do? Three questions on 301 layouts it has never met (writing, which takes long,
+# on the first 100). *Find*: which of the 301 captions belongs to a picture, and the reverse; chance is
+# 0.003. *Judge*: is this caption right, when in half of the pairs a single property of a single thing is
+# wrong? Chance is 0.5. *Write*: is every thing of the picture named with all its properties, and nothing
+# else?
 #
 # **Prediction:** which of the three is learned first, and which one last? And if finding is perfect, must
 # judging be good as well?
@@ -1079,11 +1083,11 @@ Table(["on new layouts", "right", "by chance"], rows)
 # 0.42.)
 #
 # Judging is the surprise. Its loss in the last step is 0.04, 0.15 and 0.07. And yet, when one property is
-# wrong, only 0.65, 0.61 and 0.65 of the verdicts are right: 0.74 to 0.79 for a wrong place, 0.54 to 0.62 for
-# a wrong colour. A likely cause, which we have not tested: **a hard negative is only as hard as the batch it
-# is drawn from.** Among 48 scenes the nearest wrong caption mostly differs in several words, and whoever
-# reads a few of them can judge. The paper's batches hold 1,680 or 2,320 pairs. Each number is the mean of
-# two: how often a right pair gets its yes, and how often a wrong one its no.
+# wrong, only 0.65, 0.61 and 0.65 of the verdicts are right (means of two: right pairs that get a yes, wrong
+# ones that get a no): 0.74 to 0.79 for a wrong place, 0.54 to 0.62 for a wrong colour. A likely cause,
+# which we have not tested: **a hard negative is only as hard as the batch it is drawn from.** Among 48
+# scenes the nearest wrong caption mostly differs in several words, and whoever reads a few of them can
+# judge. The paper's batches hold 1,680 or 2,320 pairs.
 #
 # A trap on the way: one in four of our new scenes repeats a layout, and a caption that happens to be right
 # was counted wrong. Finding stood at 0.917 and would not move. The same happens in training, where hard
@@ -1362,11 +1366,11 @@ plots.learning_curves(curves, after_first.blind, xlabel="steps of stage 2")
 # without a fault, and 200 steps of stage 2 from there gave 0.73, from a random start 0.86 (one seed).
 #
 # So is the paper wrong? No. Three things differ, and each of them may count against stage 1 here. Our
-# language model has 0.8 million parameters, and its gradient costs next to nothing; with billions, a step of
-# stage 2 is what one wants to save. Our stage 2 is taught with eight questions on every picture; the paper's
-# with one caption off the web, and its questions come later, untrained. And our language model has learned
-# to read a thing out of one token, so that its gradient says quite exactly what a token should be. Which of
-# the three matters most, we have not measured.
+# language model has 0.8 million parameters, and its gradient costs next to nothing; with billions, a step
+# of stage 2 is what one wants to save. Our stage 2 is taught with eight questions on every picture; the
+# paper's with one caption a picture, most of them machine-written, and its questions come later, untrained.
+# And our language model has learned to read a thing out of one token, so that its gradient says quite
+# exactly what a token should be. Which of the three matters most, we have not measured.
 #
 # What remains is a way of asking. *A pretraining stage can be full of useful things (0.69 against 0.37,
 # above) and still not be worth its time.* Only the equal-time row shows it.
@@ -1622,7 +1626,8 @@ plots.matrix(looks, queries, facts[:9], title=title, ylabel="who looks")
 #
 # And look at the cosines. Two queries are alike by 0.20 to 0.27 untrained and by 0.45 to 0.58 after stage 2
 # alone, but by **0.76 to 0.87 after stage 1**, the closest pair by 0.97 or more. Contrast asks only for one
-# query that fits, and all twelve may become it. That fits what the last section found.
+# query that fits, and all twelve may become it. That fits the table of stages above, where stage 1 did not
+# pay.
 #
 # The map shows where layer 0 looks. It is a nice picture. The numbers above came from what the queries *hand
 # over*, and a layer that looks somewhere need not pass on what it saw.
@@ -1684,8 +1689,8 @@ plots.by_kind({name: result.by_kind for name, result in named.items()})
 #
 # A trained BLIP-2 is used in two ways. Give it a picture and nothing else, and it writes a caption. Give it
 # a picture and `Question: ... Answer:`, and it goes on after the colon. That is the form the authors use
-# with OPT (with FlanT5 it ends in `Short answer:`). Nothing in the model knows of it: it was pre-trained on
-# captions.
+# with OPT (with FlanT5 it ends in `Short answer:`). The bridge was never trained on it: it was pre-trained
+# on captions.
 #
 # You will write both for the real classes in `transformers`. Here they run on a tiny checkpoint, which has
 # the same parts and talks nonsense; on a graphics card the same lines run on the real one.
@@ -1699,9 +1704,9 @@ plots.by_kind({name: result.by_kind for name, result in named.items()})
 # ### Asking a BLIP-2
 #
 # `transformers` opens a BLIP-2 as `AutoModelForImageTextToText`, with a processor beside it that turns
-# pictures into pixels and text into ids. Three habits from other models go wrong here.
+# pictures into pixels and text into ids. Three things are believed of it, and are wrong.
 #
-# *The prompt is part of the answer.* With OPT, `generate` returns the prompt's ids and the new ones behind
+# *What `generate` returns is the answer.* Not with OPT: it returns the prompt's ids and the new ones behind
 # them. In older versions it returned the new ones only, and many examples on the web still rely on that.
 # (With T5, an encoder-decoder, it returns the new ones only to this day.)
 #
@@ -1713,7 +1718,8 @@ plots.by_kind({name: result.by_kind for name, result in named.items()})
 # `do_sample=True` refuses 0. Greedy is `do_sample=False`, and then no temperature is read.
 #
 # And the prompt counts. The paper asks its OPT models `Question: ... Answer:`. For a caption the text is
-# empty: the model, having seen thousands of captions behind a prefix, writes one.
+# empty: the model, pre-trained on captions behind a prefix, writes one. (The authors' models that were
+# tuned on captions are asked with `a photo of`.)
 
 # %% [markdown]
 # ### Exercise 9 · Captions and answers
@@ -1799,8 +1805,8 @@ else:
 
 # %% [markdown]
 # **Prediction.** The three questions have three lengths. Which of the three answers change if the rows are
-# padded on the right? All, the longest one's, or all but that? And how many of the ids that `generate`
-# returns are new?
+# padded on the right? All three, only the longest one's, or all but the longest one's? And how many of the
+# ids that `generate` returns are new?
 
 # %% experiment="use_blip2_answers" tags=["nbval-ignore-output"]
 if blip2 is not None:
@@ -1846,9 +1852,9 @@ if blip2 is not None:
 # %% experiment="few_shot"
 from course_lib.blip2_training import with_examples
 
-seeing, many = alone[1].model, 24 if FAST else 200
+seeing, asks = alone[1].model, 24 if FAST else 200
 rows = [
-    [shots, *(with_examples(seeing, shots, pictures=pictures, count=many) for pictures in ("own", "none"))]
+    [shots, *(with_examples(seeing, shots, pictures=pictures, count=asks) for pictures in ("own", "none"))]
     for shots in (0, 1, 2, 4)
 ]
 if not FAST:
@@ -1861,7 +1867,7 @@ Table(["examples", "right answers", "examples without their pictures"], rows)
 cases = {"as it is": ("own", True), "its words alone": ("none", True), "its picture alone": ("own", False)}
 cases |= {"the question's own picture, twice": ("asked", False), "the same, and words": ("asked", True)}
 rows = [
-    [name, with_examples(seeing, 1, pictures=pictures, texts=texts, count=many)]
+    [name, with_examples(seeing, 1, pictures=pictures, texts=texts, count=asks)]
     for name, (pictures, texts) in cases.items()
 ]
 Table(["one example", "right answers"], rows)
@@ -1922,9 +1928,10 @@ Table(
 
 # %% [markdown]
 # What stage 2 trains is the paper's Table 2: 107 million with OPT-2.7B and FlanT5-XL, 108 with the larger
-# two; behind a ViT-L, which the paper joins to the smaller two only, 104 and 103. (The published code trains
-# the norm behind the encoder along; it is counted here.) And the 188 million of the paper's section 3.1 is
-# stage 1 with all that belongs to it: the word table, positions, the text's feed-forwards and the heads.
+# two; behind a ViT-L, which the paper joins to the smaller two only, 104 and 103. (The published code
+# trains the norm behind the encoder along; it is counted here.) And the 188 million of the paper's section
+# 3.1 is close to stage 1 with all that belongs to it: the word table, positions, the text's feed-forwards
+# and the heads.
 
 # %% experiment="claims_counted"
 with torch.device("meta"):
@@ -1953,9 +1960,10 @@ if full_size.has_transformers():
 Table(["claim", "counted", "so"], rows)
 
 # %% [markdown]
-# **What we learnt.** Both numbers that one reads for the Q-Former are right, each for its own stage, and
-# neither is a number for "the trained part of BLIP-2" in general. What is trained is 0.9 % of the largest
-# of the paper's models and 2.9 % of the smallest: the bridge stays the same, the models around it grow.
+# **What we learnt.** Both numbers that one reads for the Q-Former are right in size, each for its own
+# stage, and neither is a number for "the trained part of BLIP-2" in general. What is trained is 0.9 % of
+# the largest of the paper's models and 2.9 % with OPT-2.7B behind ViT-g: the bridge stays the same, the
+# models around it grow.
 #
 # Some claims cannot be counted, only looked up. There are *two* stages of pre-training, not three; what
 # follows is fine-tuning on one task, with the encoder unfrozen. "32 to 64 queries" puts two models together:
@@ -1988,9 +1996,9 @@ Table(["claim", "counted", "so"], rows)
 #   have in common needs to be run only once.
 # * **Chance is tested as chance.** "Draws hard negatives" is a statement about many draws. A single draw can
 #   prove it wrong, and never right.
-# * **"Better" needs a clock.** A first stage costs time. Compare at equal time, compare at convergence, and
-#   say which of the two you mean.
-# * **A difference needs a null.** Queries that were never trained look at different places, too.
+# * **"Better" needs a clock.** A first stage costs time. Compare at equal time, compare after as many steps
+#   of each, and say which of the two you mean.
+# * **A difference needs a null.** Queries that were never trained differ from each other, too.
 #
 # ### To discuss
 #
@@ -2009,8 +2017,8 @@ Table(["claim", "counted", "so"], rows)
 # ## Where next
 #
 # * **Queries that know the question.** InstructBLIP (arXiv:2305.06500) lets the instruction into the
-#   Q-Former, in stage 2 as well, so that the queries can fetch what is asked for. It keeps the text side
-#   for that, and your `"match"` mask: queries and instruction see each other.
+#   Q-Former when it tunes on instructions, after both stages, so that the queries can fetch what is asked
+#   for. It keeps the text side for that, and your `"match"` mask: queries and instruction see each other.
 # * **Where the three losses come from.** ALBEF (arXiv:2107.07651) has contrast, match and hard negatives;
 #   BLIP (arXiv:2201.12086) adds writing. Both train their image encoder along. What BLIP-2 adds is the
 #   small stack between two frozen models.
