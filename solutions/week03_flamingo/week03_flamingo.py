@@ -1909,7 +1909,7 @@ shown
 # enters each gated block by itself, and asks the picture itself. Which picture it may ask is in no cache.
 # **It has to be said at every call.** Who says nothing gets one of two things, depending on the library: a
 # new word that sees no picture, or one that sees them all. There is no error. The text stays fluent, for the
-# prompt's words did see their picture. It only drifts away from it, word by word. 
+# prompt's words did see their picture. It only drifts away from it, word by word.
 #
 # Keys and values *of the pictures* never change while the model writes. One could compute them once and keep
 # them, too. Ours are computed at each call; that costs time and changes nothing.
