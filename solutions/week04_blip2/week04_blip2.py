@@ -308,6 +308,45 @@ Table(["part of a layer", "parameters"], rows)
 # stage 2. The paper gives two numbers and does not say why. Its 188 million come near the first, with word
 # embeddings and heads (we count 186.7; what the rest is, the paper does not say); its 107 million fit the
 # second, with queries and a projection.
+#
+# **Are yours BLIP-2's?** We draw a Q-Former of transformers' own classes, small and with random numbers, and
+# load each of its layers into one of yours, by name and with nothing left over. Then both read the same
+# queries, words and pictures, of which some visual tokens are hidden. **Prediction:** by how much will the
+# outputs differ? And if your layers change places?
+
+# %% experiment="blip2s_numbers"
+from transformers import Blip2QFormerConfig, Blip2QFormerModel
+
+torch.manual_seed(SEED)
+sizes = {"hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 40, "encoder_hidden_size": 10}
+sizes |= {"num_hidden_layers": 4, "cross_attention_frequency": 2, "use_qformer_text_input": True}
+theirs = Blip2QFormerModel(Blip2QFormerConfig(**sizes, attn_implementation="eager")).eval()
+for parameter in theirs.parameters():
+    torch.nn.init.normal_(parameter, std=0.3)  # fresh norms are 1 and fresh biases 0: both hide mistakes
+yours = [QFormerLayer(24, 10, 3, 40, looks=n % 2 == 0).eval() for n in range(4)]
+for layer, their_layer in zip(yours, theirs.encoder.layer, strict=True):
+    layer.load_state_dict(their_layer.state_dict())  # strict: each name is there, and no other
+
+# %% experiment="blip2s_outputs"
+row, pictures_seen = torch.randn(2, 7, 24), torch.randn(2, 5, 10)  # 4 queries, 3 words; 5 visual tokens
+kept = torch.tensor([[True, True, False, True, True], [True, False, False, True, False]])  # True = keep
+with torch.no_grad():
+    given = {"query_embeds": row, "query_length": 4, "encoder_hidden_states": pictures_seen}
+    added = torch.zeros(2, 1, 1, 5).masked_fill(~kept[:, None, None], torch.finfo().min)  # to the scores
+    wanted = theirs(**given, encoder_attention_mask=added).last_hidden_state
+    for name, order in (("as they stand", (0, 1, 2, 3)), ("two exchanged", (2, 1, 0, 3))):
+        out = theirs.layernorm(row)
+        for n in order:
+            out = yours[n](out, 4, None, pictures_seen, kept)
+        gap = (out - wanted).abs().max().item()
+        print(f"layers {name}: outputs differ by at most {gap:.1e}")
+        assert (gap < 1e-4) == (order == (0, 1, 2, 3))
+
+# %% [markdown]
+# **What we learnt.** By rounding; and by far more than that as soon as a layer stands elsewhere. Nothing is
+# left over on either side, so BLIP-2's own weights would load into yours as they are. The course's tests
+# hold the whole of it against transformers in the same way, losses included, within
+# 1e-5.
 
 # %% [markdown]
 # ## 2 · Three tasks, three masks

@@ -24,20 +24,18 @@ from course_lib.world import MicroWorld
 REFERENCE = MyFusion
 
 N_SCENES = 200
-SHORT = 60  # steps; the whole training has leaderboard.STEPS
-# Measured shares of places known, a draw of weights each, on hidden splits of 200 scenes (the last three: of
-# 400, eight to twelve draws). The better of two draws counts, because a slow starter may need luck.
-#                                   after 60 steps       after 90 steps
-#   cells of 6, one matrix            .40 .40 .54          .61 .57 .60
-#   cells of 9, a narrow middle       .63 .63 .52          .73 .71 .61
-#   six latents read                  .65 .49 .54          .72 .70 .63
-#   rows, a product of thin ones      .48 .51 .37          .53 .66 .50
-#   cells of 6, averaged, one matrix  .19 to .76           .38 to .85    two in twelve below .20
-#   four cells of 9, averaged         not measured         .18 to .45    four in eight below .25: nine
-#                                                          patches in one mean are too many to say where
-#   the mean of everything            .11 to .19           .12 to .20
+# Measured shares of places known after leaderboard.STEPS, a draw of weights each, on hidden splits of 200
+# scenes (the last three: of 400, eight draws). The better of two draws counts, because a slow starter may
+# need luck. After 40 to 75 steps the averaged cells of 6 still lie between .12 and .76: too early to ask.
+#   cells of 6, one matrix            .61 .57 .60
+#   cells of 9, a narrow middle       .73 .71 .61
+#   six latents read                  .72 .70 .63
+#   rows, a product of thin ones      .53 .66 .50
+#   cells of 6, averaged, one matrix  .38 to .85
+#   four cells of 9, averaged         .18 to .45    nine patches in one mean are too many to say where
+#   the mean of everything            .12 to .20
 #   no picture at all                 .10 to .11
-BLIND, SOME, WELL = 0.11, 0.17, 0.30
+BLIND, SOME, WELL = 0.11, 0.24, 0.30
 
 
 @functools.cache
@@ -171,13 +169,12 @@ def every_parameter_learns(subject, reference, draw):
     expect(not still, seen=f"no gradient arrives at {still[:1]}, {len(still)} in all", look=look)
 
 
-@claim(
-    "my_fusion", "After a short training it knows more places than anybody could who sees nothing.", weight=2
-)
+@claim("my_fusion", "Trained once, it knows more places than anybody could who sees nothing.", weight=2)
 def it_learns_to_see(subject, reference, draw):
-    best = best_of_two(subject, draw, SHORT, SOME)
+    best = best_of_two(subject, draw, leaderboard.STEPS, SOME)
+    steps = leaderboard.STEPS
     measured = (
-        f"after {SHORT} steps, {best:.1%} of the places asked for in {N_SCENES} hidden scenes are right"
+        f"after {steps} steps, {best:.1%} of the places asked for in {N_SCENES} hidden scenes are right"
     )
     expect(
         best >= SOME,
@@ -188,7 +185,7 @@ def it_learns_to_see(subject, reference, draw):
     return measured
 
 
-@claim("my_fusion", "Trained to the end, it knows what stands where.", weight=2)
+@claim("my_fusion", "Trained once more, from new weights, it knows what stands where.", weight=2)
 def it_sees_well(subject, reference, draw):
     best = best_of_two(subject, draw, leaderboard.STEPS, WELL)
     steps = leaderboard.STEPS

@@ -3,7 +3,7 @@
 Tell: You average all 36 patches into one token. The mean of all positions is the same for every picture, so
 that what stands where is lost, and only what is there remains.
 
-Caught by: it_sees_well
+Caught by: it_learns_to_see, it_sees_well
 """
 
 import torch.nn.functional as F
