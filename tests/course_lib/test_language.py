@@ -2,28 +2,13 @@
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
 from course_lib.errors import ShapeError
 from course_lib.language import LanguageModel, LanguageSizes, pack, read_blocks
+from tests.fixtures.llama import their_llama
 
 SIZES = LanguageSizes(n_words=31, d_model=24, n_layers=3, n_heads=3, d_hidden=40, rope_base=700.0)
-
-
-def config(sizes: LanguageSizes) -> LlamaConfig:
-    return LlamaConfig(
-        vocab_size=sizes.n_words,
-        hidden_size=sizes.d_model,
-        intermediate_size=sizes.d_hidden,
-        num_hidden_layers=sizes.n_layers,
-        num_attention_heads=sizes.n_heads,
-        num_key_value_heads=sizes.n_heads,
-        rms_norm_eps=sizes.epsilon,
-        rope_parameters={"rope_theta": sizes.rope_base, "rope_type": "default"},
-        tie_word_embeddings=True,
-        pad_token_id=0,
-        attn_implementation="eager",
-    )
 
 
 def randomise(model: torch.nn.Module, seed: int = 0) -> None:
@@ -43,7 +28,7 @@ def everything(batch: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.fixture
 def pair():
-    theirs = LlamaForCausalLM(config(SIZES)).eval()
+    theirs = LlamaForCausalLM(their_llama(SIZES)).eval()
     randomise(theirs)
     ours = LanguageModel(SIZES).eval()
     state = {key: value for key, value in theirs.state_dict().items() if key != "lm_head.weight"}
@@ -74,7 +59,7 @@ def test_embeddings_with_padding_and_chosen_positions_equal_transformers(pair):
 @torch.no_grad()
 def test_our_checkpoint_loads_into_transformers_with_its_output_layer_tied():
     ours = LanguageModel(LanguageSizes(50)).eval()
-    theirs = LlamaForCausalLM(config(ours.sizes)).eval()
+    theirs = LlamaForCausalLM(their_llama(ours.sizes)).eval()
     missing, unexpected = theirs.load_state_dict(ours.state_dict(), strict=False)
     assert (missing, unexpected) == (["lm_head.weight"], [])
     theirs.tie_weights()

@@ -3,13 +3,14 @@
 import pytest
 import torch
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
 from course_lib.errors import ShapeError
 from course_lib.fusion_masks import prefix_lm_mask
 from course_lib.language import LanguageModel, LanguageSizes
 from course_lib.stand_ins import LinearRead
 from course_lib.stream_fusion import StreamFusion, thumbnail
+from tests.fixtures.llama import their_llama
 
 SIZES = LanguageSizes(n_words=31, d_model=24, n_layers=5, n_heads=3, d_hidden=40, rope_base=700.0)
 B, V, P, T, D_VISUAL = 3, 7, 4, 6, 10  # rows, visual tokens, those of them in the stream, words, width
@@ -37,21 +38,7 @@ class FirstFew(nn.Module):
 @pytest.fixture
 def models() -> tuple[LanguageModel, LlamaForCausalLM]:
     torch.manual_seed(0)
-    theirs = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=SIZES.n_words,
-            hidden_size=SIZES.d_model,
-            intermediate_size=SIZES.d_hidden,
-            num_hidden_layers=SIZES.n_layers,
-            num_attention_heads=SIZES.n_heads,
-            num_key_value_heads=SIZES.n_heads,
-            rms_norm_eps=SIZES.epsilon,
-            rope_parameters={"rope_theta": SIZES.rope_base, "rope_type": "default"},
-            tie_word_embeddings=True,
-            pad_token_id=0,
-            attn_implementation="eager",
-        )
-    )
+    theirs = LlamaForCausalLM(their_llama(SIZES))
     randomise(theirs)
     ours = LanguageModel(SIZES)
     ours.load_state_dict({name: one for name, one in theirs.state_dict().items() if name != "lm_head.weight"})
